@@ -1,0 +1,235 @@
+"""What each action takes and gives: the one place.
+
+`action.yml` with its `env:` maps, the command line and the tables in docs/reference.md are made from these classes by
+`cicd generate`; a test proves that they agree. Every input is a string, as on GitHub; an empty one means "not given".
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+TOKEN = "${{ github.token }}"  # noqa: S105 - an expression, not a token
+
+
+def given(
+    help: str,
+    default: str = "",
+    *,
+    required: bool = False,
+    secret: bool = False,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """An input. `help` is one sentence for users; `default` is what action.yml says."""
+    about = {"help": help, "required": required, "secret": secret, "choices": choices}
+    return field(default=default, repr=not secret, metadata=about)
+
+
+def config_input() -> Any:
+    return given("Path of the config file, below working-directory.", ".github/cicd.yml")
+
+
+def directory_input() -> Any:
+    return given("Folder of the consumer's project.", ".")
+
+
+def token_input() -> Any:
+    return given("Token for GitHub's API.", TOKEN, secret=True)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of an action; `help` is one sentence for users."""
+
+    name: str
+    help: str
+
+
+COMMON_OUTPUTS = (
+    Output("decision", "What was done: `done`, `nothing-to-do`, `planned`, `refused` or `failed`."),
+    Output("reason-code", "Why, as one stable word; `ok` when all went well."),
+    Output("result", "All of it as JSON; `schema` says which version of the format."),
+)
+
+
+@dataclass(frozen=True)
+class SetupEnv:
+    """Bring up services and the Python environment of a project."""
+
+    config: str = config_input()
+    working_directory: str = directory_input()
+    suite: str = given("Start what this suite of the config needs; empty: all services of the config.")
+    services: str = given(
+        "Services by name and optional version, such as `postgres:18 redis`, in place of the config's."
+    )
+    settings: str = given(
+        "Server settings as lines of `service.name=value`, such as `postgres.max_prepared_transactions=10`."
+    )
+    requirements: str = given(
+        "Requirement files to install, separated by spaces; empty: found by name; `none`: nothing is installed."
+    )
+    python: str = given("Python to make the environment from: a version or a path; empty: the config's, else the one at hand.")
+    migrate: str = given("Command that brings the schema up to date; empty: the config's; `none`: nothing is run.")
+
+
+@dataclass(frozen=True)
+class RunSuite:
+    """Run one suite of tests and say what it showed."""
+
+    config: str = config_input()
+    working_directory: str = directory_input()
+    suite: str = given("Name of the suite in the config, or a name for the report when `run` is given.")
+    run: str = given("Command of the suite, in place of the config's; `pytest` gets its report options by itself.")
+    junit: str = given("Path of the JUnit report that the command writes; empty: pytest is told to write one.")
+    coverage: str = given("Least line coverage in percent; empty: the config's gate; `none`: not measured.")
+    timeout: str = given("Minutes after which the command is ended.", "60")
+
+
+@dataclass(frozen=True)
+class Promote:
+    """Take one release into an environment; undo it all if it does not hold."""
+
+    environment: str = given("Environment of the config to promote into.", required=True)
+    image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
+    sha: str = given("Full commit sha of the release; empty: the workflow's own.")
+    version: str = given("A label for people, such as `v1.4.2`; never the identity.")
+    config: str = config_input()
+    working_directory: str = directory_input()
+    app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
+    token: str = token_input()
+    approval_timeout: str = given("Minutes to wait for an approval where nothing else holds the job.", "30")
+    plan: str = given("The plan's hash that was approved; another plan is refused.")
+    force: str = given("Also take a stale or poisoned release.", "false", choices=("false", "true"))
+    dry_run: str = given("Say what would be done, do nothing.", "false", choices=("false", "true"))
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Go back to the last healthy release, or to a given one: code, configuration and schema."""
+
+    environment: str = given("Environment of the config to roll back.", required=True)
+    to: str = given("Release id to go back to; empty: the newest stable one other than the current.")
+    reason: str = given("Why, for the record.")
+    config: str = config_input()
+    working_directory: str = directory_input()
+    token: str = token_input()
+    dry_run: str = given("Say what would be done, do nothing.", "false", choices=("false", "true"))
+
+
+@dataclass(frozen=True)
+class Build:
+    """Build the image once, from a commit, and keep it by digest."""
+
+    sha: str = given("Full commit sha to build; empty: the workflow's own.")
+    config: str = config_input()
+    working_directory: str = directory_input()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Say what a promotion would do, without doing it."""
+
+    environment: str = given("Environment of the config to promote into.", required=True)
+    image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
+    sha: str = given("Full commit sha of the release; empty: the workflow's own.")
+    version: str = given("A label for people, such as `v1.4.2`; never the identity.")
+    config: str = config_input()
+    working_directory: str = directory_input()
+    app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
+    token: str = token_input()
+
+
+@dataclass(frozen=True)
+class Status:
+    """Say what runs where, since when, and approved by whom."""
+
+    config: str = config_input()
+    working_directory: str = directory_input()
+    token: str = token_input()
+
+
+@dataclass(frozen=True)
+class Root:
+    """Run any cicd command."""
+
+    command: str = given("The command, such as `build` or `status`.", required=True)
+    arguments: str = given("Its arguments, split as a shell would.")
+    token: str = token_input()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that the contract describes.
+
+    Attributes:
+        name: as typed and as the action's folder is named.
+        inputs: the dataclass of its inputs.
+        outputs: what it gives besides COMMON_OUTPUTS.
+        action: folder of its action.yml in the checkout; empty: command line only.
+    """
+
+    name: str
+    inputs: type
+    outputs: tuple[Output, ...] = ()
+    action: str = ""
+
+    @property
+    def help(self) -> str:
+        """One sentence for users: the first line of the dataclass' docstring."""
+        return (self.inputs.__doc__ or "").strip().splitlines()[0]
+
+
+RELEASE_OUTPUTS = (
+    Output("release", "Id of the release that now runs in the environment."),
+    Output("deployment", "Id of the deployment on GitHub."),
+    Output("verdict", "`stable`, `failed`, `inconclusive` or `rolled-back`."),
+)
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command(
+            "setup-env",
+            SetupEnv,
+            (
+                Output("database-url", "URL of the PostgreSQL that was started, if any."),
+                Output("redis-url", "URL of the Redis that was started, if any."),
+                Output("python", "Path of the interpreter that has the project's dependencies."),
+            ),
+            "actions/setup-env",
+        ),
+        Command(
+            "run-suite",
+            RunSuite,
+            (
+                Output("tests", "Number of tests that ran."),
+                Output("failed", "Number of tests that failed."),
+                Output("coverage", "Line coverage in percent, if it was measured."),
+                Output("junit", "Path of the JUnit report."),
+            ),
+            "actions/run-suite",
+        ),
+        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote"),
+        Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback"),
+        Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
+        Command(
+            "plan", Plan, (Output("plan", "The plan's hash, which binds the approval to what was approved."),)
+        ),
+        Command("status", Status),
+    )
+}
+
+ROOT = Command("cicd", Root, (Output("image", "What `build` gives."), Output("plan", "What `plan` gives.")), ".")
+
+
+def input_name(attribute: str) -> str:
+    """`working_directory` → `working-directory`, as workflows write it."""
+    return attribute.replace("_", "-")
+
+
+def environment_name(attribute: str) -> str:
+    """The variable that carries an input into a composite's step; INPUT_* is not set there."""
+    return f"CICD_INPUT_{attribute.upper()}"
+
+
+def input_fields(command: Command) -> list[Any]:
+    """The dataclass fields of a command's inputs, in the order of the docs."""
+    return list(fields(command.inputs))

@@ -1,0 +1,213 @@
+"""`.github/cicd.yml`: its types, which are also its JSON Schema, and what must hold between its values."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from cicd.core.reading import Duration, Percent, convert, schema_of
+from cicd.errors import ConfigError, UnknownEnvironment, UnknownSuite
+
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Setting = str | int | float | bool
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """A mapping of the config; its fields are its keys."""
+
+
+class Service(_Section):
+    """A server that tests or the application need. `settings` are the server's own, by their own names."""
+
+    version: str = ""
+    settings: dict[str, Setting] = {}
+
+
+class Suite(_Section):
+    """A named set of tests.
+
+    `run` is its command; `needs` the services; `junit` the report it writes, unless it is pytest, which is told to;
+    `coverage` says whether line coverage is measured and held against `gates.coverage`.
+    """
+
+    run: str
+    needs: list[str] = []
+    junit: str = ""
+    coverage: bool = False
+    timeout: Duration = 3600
+
+
+class Gates(_Section):
+    """What a measurement is held against. `coverage`: least line coverage."""
+
+    coverage: Percent | None = None
+
+
+class Health(_Section):
+    """When a slot is healthy: `successes` answers in a row with exactly `status`, all within `within`."""
+
+    path: Annotated[str, msgspec.Meta(pattern="^/")] = "/health"
+    status: Annotated[int, msgspec.Meta(ge=100, le=599)] = 200
+    successes: Positive = 3
+    within: Duration = 60
+    interval: Duration = 0.2
+    release_header: str = ""
+
+
+class Watch(_Section):
+    """What a release must show under traffic: at most `error-rate` over at least `samples` requests `for` a while."""
+
+    seconds: Duration = msgspec.field(name="for", default=60)
+    error_rate: Percent = 1
+    samples: Positive = 20
+
+
+class Deploy(_Section):
+    """How releases run.
+
+    `run` is the application's command; `$PORT`, `$HOST` and `$RELEASE` in it are filled in. `files` limits what the image
+    holds (paths below the repository; empty: all of it). `env` are settings of all environments. `hold` is how long the
+    slot that was left stays warm; `keep` how many releases stay on the target; `drain` how long a slot that is
+    stopped may take to finish.
+    """
+
+    run: str
+    engine: Literal["process"] = "process"
+    router: Literal["nginx"] = "nginx"
+    requirements: list[str] = []
+    files: list[str] = []
+    env: dict[str, str] = {}
+    migrate: Literal["alembic", "none"] = "none"
+    health: Health = Health()
+    watch: Watch = Watch()
+    hold: Duration = 1800
+    keep: Annotated[int, msgspec.Meta(ge=2)] = 5
+    drain: Duration = 10
+
+
+class Ports(_Section):
+    """Addresses of one environment on its target: the router's and the two slots'."""
+
+    router: Port
+    blue: Port
+    green: Port
+
+
+class Environment(_Section):
+    """A GitHub Environment: what comes before it, whether somebody must approve, and its own settings."""
+
+    ports: Ports
+    after: str = ""
+    approval: Literal["required", "none"] = "none"
+    env: dict[str, str] = {}
+
+
+class Config(_Section):
+    """The consumer's file."""
+
+    version: Literal[1]
+    app: Name
+    python: str = ""
+    requirements: list[str] = []
+    services: dict[str, Service | None] = {}
+    suites: dict[str, Suite] = {}
+    gates: Gates = Gates()
+    deploy: Deploy | None = None
+    environments: dict[Name, Environment] = {}
+
+
+def parse_config(text: str, path: str) -> Config:
+    """The config in `text`, checked.
+
+    Args:
+        text: YAML.
+        path: named in errors.
+
+    Raises:
+        ConfigError: with the path to the value, and the nearest valid name for an unknown one.
+    """
+    config = convert(text, Config, path)
+    problems = [*_order_problems(config), *_port_problems(config), *_reference_problems(config)]
+    if problems:
+        raise ConfigError(f"{path}: {'; '.join(problems)}", next_step="mend the file, then run it again")
+    return config
+
+
+def _order_problems(config: Config) -> list[str]:
+    """`after` must name an environment, and lead to a first one."""
+    problems = []
+    for name, environment in config.environments.items():
+        seen = [name]
+        before = environment.after
+        while before:
+            if before not in config.environments:
+                problems.append(f"environments.{seen[-1]}.after: there is no environment `{before}`")
+                break
+            if before in seen:
+                problems.append(f"environments.{name}.after: {' → '.join([*seen, before])} is a circle")
+                break
+            seen.append(before)
+            before = config.environments[before].after
+    return problems
+
+
+def _port_problems(config: Config) -> list[str]:
+    """On one target, each port belongs to one slot or router."""
+    owners: dict[int, str] = {}
+    problems = []
+    for name, environment in config.environments.items():
+        for part in ("router", "blue", "green"):
+            port, here = getattr(environment.ports, part), f"environments.{name}.ports.{part}"
+            if port in owners:
+                problems.append(f"{here}: port {port} is already {owners[port]}")
+            owners.setdefault(port, here)
+    return problems
+
+
+def _reference_problems(config: Config) -> list[str]:
+    problems = [
+        f"suites.{name}.needs: there is no service `{need}` under services"
+        for name, suite in config.suites.items()
+        for need in suite.needs
+        if need not in config.services
+    ]
+    if config.environments and config.deploy is None:
+        problems.append("environments need a `deploy:` section that says what runs in them")
+    return problems
+
+
+def environment_of(config: Config, name: str) -> Environment:
+    """The environment called `name`. Raises UnknownEnvironment with the names that there are."""
+    if name not in config.environments:
+        known = ", ".join(config.environments) or "none at all"
+        raise UnknownEnvironment(
+            f"There is no environment `{name}` in the config",
+            cause=f"it names {known}",
+            next_step="use one of these names, or add it under `environments:`",
+        )
+    return config.environments[name]
+
+
+def suite_of(config: Config, name: str) -> Suite:
+    """The suite called `name`. Raises UnknownSuite with the names that there are."""
+    if name not in config.suites:
+        known = ", ".join(config.suites) or "none at all"
+        raise UnknownSuite(
+            f"There is no suite `{name}` in the config",
+            cause=f"it names {known}",
+            next_step="use one of these names, or give the command with `run`",
+        )
+    return config.suites[name]
+
+
+def deploy_of(config: Config) -> Deploy:
+    """The `deploy:` section. Raises ConfigError when there is none."""
+    if config.deploy is None:
+        raise ConfigError("The config has no `deploy:` section", next_step="say under `deploy:` how a release runs")
+    return config.deploy
+
+
+def config_schema() -> dict[str, object]:
+    """JSON Schema (2020-12) of the config."""
+    return schema_of(Config)

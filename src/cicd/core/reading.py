@@ -1,0 +1,165 @@
+"""From YAML text to typed values: every error says where, and what was probably meant."""
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Hashable
+from typing import Annotated, Any, TypeVar, Union
+
+import msgspec
+import yaml
+
+from cicd.errors import ConfigError
+
+T = TypeVar("T")
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+DURATION = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
+PERCENT = r"^\d+(\.\d+)?%?$"
+LARGEST = 1024 * 1024  # bytes; a config is kilobytes, and a parser should not be fed more
+
+
+Duration = Annotated[float, msgspec.Meta(extra_json_schema={"type": "string", "pattern": DURATION})]
+"""Seconds; written as `200ms`, `60s`, `30m`, `2h` or `1d`."""
+
+Percent = Annotated[float, msgspec.Meta(extra_json_schema={"type": ["string", "number"], "pattern": PERCENT})]
+"""0 to 100; written as `85` or `85%`."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without surprises: a key given twice is an error, not a silent choice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"`{key}` is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def convert(text: str, kind: type[T], source: str) -> T:
+    """`text` (YAML) as a value of the struct `kind`.
+
+    Raises:
+        ConfigError: `source: path.to.value: what is wrong`.
+    """
+    if len(text.encode()) > LARGEST:
+        raise ConfigError(f"{source} is larger than {LARGEST} bytes", next_step="check that this is the right file")
+    try:
+        value = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{where}: this is not valid YAML: {problem}", next_step="mend the file") from error
+    try:
+        return typing.cast(T, _value(value, kind, ""))
+    except _Wrong as wrong:
+        raise ConfigError(f"{source}: {wrong}", next_step="mend the file; docs/cicd.schema.json has every key") from None
+
+
+class _Wrong(Exception):
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+
+
+def _value(value: Any, kind: Any, path: str) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (Union, types.UnionType) and type(None) in typing.get_args(kind):
+        return None if value is None else _value(value, _without_none(kind), path)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return _struct(value, kind, path)
+    if origin is dict:
+        return _dict(value, *typing.get_args(kind), path)
+    if origin is list:
+        if not isinstance(value, list):
+            raise _Wrong(path, f"should be a list, is {_shown(value)}")
+        return [_value(item, typing.get_args(kind)[0], f"{path}[{index}]") for index, item in enumerate(value)]
+    if kind in (Duration, Percent):
+        return _measure(value, kind == Percent, path)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _Wrong(path, f"{_plain(str(error))}, is {_shown(value)}") from None
+
+
+def _without_none(kind: Any) -> Any:
+    left = tuple(arg for arg in typing.get_args(kind) if arg is not type(None))
+    return Union[left]
+
+
+def _struct(value: Any, kind: type[msgspec.Struct], path: str) -> msgspec.Struct:
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        raise _Wrong(path, f"should be a mapping, is {_shown(value)}")
+    hints = typing.get_type_hints(kind, include_extras=True)
+    known = {entry.encode_name: entry for entry in msgspec.structs.fields(kind)}
+    for key in value:
+        if key not in known:
+            raise _Wrong(_join(path, key), f"unknown key{_nearest(str(key), list(known))}")
+    for name, entry in known.items():
+        if entry.required and name not in value:
+            raise _Wrong(_join(path, name), "is missing")
+    given = {
+        known[key].name: _value(item, hints[known[key].name], _join(path, key)) for key, item in value.items()
+    }
+    return kind(**given)
+
+
+def _dict(value: Any, key_kind: Any, item_kind: Any, path: str) -> dict[str, Any]:
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        raise _Wrong(path, f"should be a mapping, is {_shown(value)}")
+    result = {}
+    for key, item in value.items():
+        try:
+            name = msgspec.convert(key, key_kind)
+        except msgspec.ValidationError as error:
+            raise _Wrong(_join(path, key), f"as a name {_plain(str(error))}") from None
+        result[name] = _value(item, item_kind, _join(path, key))
+    return result
+
+
+def _measure(value: Any, percent: bool, path: str) -> float:
+    text = str(value).strip()
+    if percent and re.match(PERCENT, text) and 0 <= float(text.rstrip("%")) <= 100:
+        return float(text.rstrip("%"))
+    if not percent and re.match(DURATION, text):
+        number, unit = re.match(r"([\d.]+)(\w+)", text).groups()  # type: ignore[union-attr]
+        return float(number) * UNITS[unit]
+    example = "a percentage from 0 to 100 such as `85%`" if percent else "a duration such as `200ms`, `60s` or `30m`"
+    raise _Wrong(path, f"should be {example}, is {_shown(value)}")
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"; did you mean `{close[0]}`?" if close else f"; the keys here are {', '.join(sorted(known))}"
+
+
+def _join(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"`{text[:57]}…`" if len(text) > 60 else f"`{text}`"
+
+
+def _plain(message: str) -> str:
+    """msgspec's sentence without its own notion of the path."""
+    return re.sub(r" - at `.*`$", "", message).replace("Expected", "should be").replace("Invalid enum value", "is no choice:")
+
+
+def schema_of(kind: type) -> dict[str, Any]:
+    """JSON Schema of a struct; defaults of durations and percentages in the form that users write."""
+    schema = msgspec.json.schema(kind)
+    for struct in schema["$defs"].values():
+        for entry in struct.get("properties", {}).values():
+            unit = {DURATION: "s", PERCENT: "%"}.get(entry.get("pattern", ""), "")
+            if unit and entry.get("default") is not None:
+                entry["default"] = f"{entry['default']:g}{unit}"
+    return schema

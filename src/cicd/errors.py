@@ -1,0 +1,257 @@
+"""Every expected error, with its own exit code, reason code, cause and next step.
+
+Exit codes are a contract: scripts and workflows may branch on them, so a number is never given a new meaning.
+0 is success, 3 an unexpected error (a bug: the report asks for an issue), 1 is left to the interpreter.
+"""
+
+from typing import ClassVar
+
+
+class CicdError(Exception):
+    """Something expected went wrong.
+
+    Args:
+        what: what happened, one sentence.
+        cause: the likely cause, one sentence, may be empty.
+        next_step: what to do or type next.
+    """
+
+    code: ClassVar[int] = 3
+    reason: ClassVar[str] = "error"
+
+    def __init__(self, what: str, *, cause: str = "", next_step: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.cause = cause
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        parts = [self.what.rstrip(".") + "."]
+        if self.cause:
+            parts.append(f"Cause: {self.cause.rstrip('.')}.")
+        if self.next_step:
+            parts.append(f"Next: {self.next_step.rstrip('.')}.")
+        return " ".join(parts)
+
+
+class UsageError(CicdError):
+    """An input or argument that the action does not take."""
+
+    code, reason = 2, "usage"
+
+
+class ConfigError(CicdError):
+    """`.github/cicd.yml` is missing, malformed, or says something that cannot be."""
+
+    code, reason = 10, "config-invalid"
+
+
+class UnknownEnvironment(CicdError):
+    """An environment that the config does not name."""
+
+    code, reason = 11, "unknown-environment"
+
+
+class UnknownSuite(CicdError):
+    """A suite that the config does not name."""
+
+    code, reason = 12, "unknown-suite"
+
+
+class NoToken(CicdError):
+    """No token was given and GitHub is needed."""
+
+    code, reason = 20, "no-token"
+
+
+class TokenRefused(CicdError):
+    """GitHub does not know the token (401)."""
+
+    code, reason = 21, "token-refused"
+
+
+class GitHubUnavailable(CicdError):
+    """GitHub answered 5xx, or nothing, for longer than we wait."""
+
+    code, reason = 22, "github-unavailable"
+
+
+class RateLimited(CicdError):
+    """GitHub's rate limit is used up and the wait is longer than ours."""
+
+    code, reason = 23, "rate-limited"
+
+
+class GitHubRefused(CicdError):
+    """GitHub understood and refused (403, 404, 409, 422)."""
+
+    code, reason = 24, "github-refused"
+
+
+class NotProtected(CicdError):
+    """The config demands approval and the environment has no required reviewers."""
+
+    code, reason = 30, "not-protected"
+
+
+class NotApproved(CicdError):
+    """Nobody approved, or not in time."""
+
+    code, reason = 31, "not-approved"
+
+
+class Rejected(CicdError):
+    """A reviewer said no."""
+
+    code, reason = 32, "rejected"
+
+
+class NotStableBefore(CicdError):
+    """The digest is not stable in the environment before this one."""
+
+    code, reason = 33, "not-stable-before"
+
+
+class Stale(CicdError):
+    """The release is an ancestor of the one that runs."""
+
+    code, reason = 34, "stale"
+
+
+class Locked(CicdError):
+    """Another deployment holds the environment."""
+
+    code, reason = 35, "locked"
+
+
+class ImageMissing(CicdError):
+    """The image's digest is not in the store."""
+
+    code, reason = 36, "image-missing"
+
+
+class NothingToRollBackTo(CicdError):
+    """No other release was ever stable in this environment."""
+
+    code, reason = 37, "nothing-to-roll-back-to"
+
+
+class Poisoned(CicdError):
+    """This digest failed in this environment before."""
+
+    code, reason = 38, "poisoned"
+
+
+class Unfinished(CicdError):
+    """A killed run left steps that cannot be undone by themselves."""
+
+    code, reason = 39, "unfinished"
+
+
+class BuildFailed(CicdError):
+    """The image cannot be built."""
+
+    code, reason = 40, "build-failed"
+
+
+class PortInUse(CicdError):
+    """A port that a slot, the router or a service needs is taken by something else."""
+
+    code, reason = 41, "port-in-use"
+
+
+class MigrationFailed(CicdError):
+    """A migration ended with an error."""
+
+    code, reason = 42, "migration-failed"
+
+
+class Unhealthy(CicdError):
+    """The new slot never got healthy; no traffic reached it."""
+
+    code, reason = 43, "unhealthy"
+
+
+class RolledBack(CicdError):
+    """The release failed after the switch and the environment went back by itself."""
+
+    code, reason = 44, "rolled-back"
+
+
+class Inconclusive(CicdError):
+    """Too little was seen to call the release stable; both slots are held."""
+
+    code, reason = 45, "inconclusive"
+
+
+class RollbackRefused(CicdError):
+    """The release failed and so does the slot to go back to: nothing was switched."""
+
+    code, reason = 46, "rollback-refused"
+
+
+class PrepareFailed(CicdError):
+    """The release cannot be laid out on the target."""
+
+    code, reason = 47, "prepare-failed"
+
+
+class RouterFailed(CicdError):
+    """The router refused its configuration or does not answer."""
+
+    code, reason = 48, "router-failed"
+
+
+class ServiceFailed(CicdError):
+    """A service did not get ready."""
+
+    code, reason = 50, "service-failed"
+
+
+class DependenciesFailed(CicdError):
+    """The consumer's dependencies cannot be installed."""
+
+    code, reason = 51, "dependencies-failed"
+
+
+class TestsFailed(CicdError):
+    """Tests failed."""
+
+    __test__ = False
+    code, reason = 60, "tests-failed"
+
+
+class NoTests(CicdError):
+    """The suite collected no test."""
+
+    code, reason = 61, "no-tests"
+
+
+class CoverageTooLow(CicdError):
+    """Coverage is below the gate, or was demanded and not measured."""
+
+    code, reason = 62, "coverage-too-low"
+
+
+class ReportInvalid(CicdError):
+    """The suite's command left no JUnit report, or one that cannot be read."""
+
+    code, reason = 63, "report-invalid"
+
+
+class ToolMissing(CicdError):
+    """A program that is needed is not there."""
+
+    code, reason = 70, "tool-missing"
+
+
+class CommandFailed(CicdError):
+    """A program ended with an error where none was expected."""
+
+    code, reason = 71, "command-failed"
+
+
+class Interrupted(CicdError):
+    """SIGINT or SIGTERM arrived; what was under way was undone."""
+
+    code, reason = 72, "interrupted"

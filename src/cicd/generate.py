@@ -1,0 +1,133 @@
+"""Makes what follows from the contract and the config types: action.yml files, the JSON Schema, the reference page."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cicd.contract import COMMANDS, COMMON_OUTPUTS, ROOT, Command, environment_name, input_fields, input_name
+from cicd.core.config import config_schema
+from cicd.errors import CicdError
+
+HEADER = "# Made by `bin/cicd generate` from src/cicd/contract.py; a test holds the two equal.\n"
+
+
+def action(command: Command) -> dict[str, Any]:
+    """The action.yml of a command, as a value."""
+    inputs = {
+        input_name(entry.name): {
+            "description": described(entry.metadata["help"], entry.metadata["choices"]),
+            "required": entry.metadata["required"],
+            **({} if entry.metadata["required"] else {"default": entry.default}),
+        }
+        for entry in input_fields(command)
+    }
+    outputs = {
+        output.name: {"description": output.help, "value": "${{ steps.cicd.outputs.%s }}" % output.name}
+        for output in (*COMMON_OUTPUTS, *command.outputs)
+    }
+    step = {
+        "id": "cicd",
+        "shell": "bash",
+        "env": {
+            environment_name(entry.name): "${{ inputs.%s }}" % input_name(entry.name)
+            for entry in input_fields(command)
+        },
+        "run": run_line(command),
+    }
+    return {
+        "name": f"cicd {command.name}" if command is not ROOT else "cicd",
+        "description": command.help,
+        "inputs": inputs,
+        "outputs": outputs,
+        "runs": {"using": "composite", "steps": [step]},
+    }
+
+
+def described(help: str, choices: tuple[str, ...]) -> str:
+    return help + (f" One of {', '.join(f'`{choice}`' for choice in choices)}." if choices else "")
+
+
+def run_line(command: Command) -> str:
+    """exec, so that the runner's SIGINT on cancel reaches us and not a shell."""
+    up = "" if command.action == "." else "/../.."
+    name = "from-inputs" if command is ROOT else command.name
+    return f'exec python3 -I -S "$GITHUB_ACTION_PATH{up}/bin/bootstrap" {name}'
+
+
+def action_yaml(command: Command) -> str:
+    """The text of a command's action.yml."""
+    return HEADER + yaml.safe_dump(action(command), sort_keys=False, width=120, allow_unicode=True)
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def section(command: Command) -> str:
+    """The part of the reference page that describes one command."""
+    inputs: list[tuple[str, ...]] = [
+        (
+            f"`{input_name(entry.name)}`",
+            described(entry.metadata["help"], entry.metadata["choices"]),
+            "required" if entry.metadata["required"] else f"`{entry.default}`" if entry.default else "",
+        )
+        for entry in input_fields(command)
+    ]
+    outputs: list[tuple[str, ...]] = [
+        (f"`{output.name}`", output.help) for output in (*COMMON_OUTPUTS, *command.outputs)
+    ]
+    where = "`bin/cicd " + command.name + "`" if not command.action else f"`uses: org/cicd/{command.action}@v1`"
+    if command is ROOT:
+        where = "`uses: org/cicd@v1`"
+    parts = [f"## {command.name}", f"{command.help} {where}"]
+    parts += [table(("input", "what it is", "default"), inputs), table(("output", "what it is"), outputs)]
+    return "\n\n".join(parts)
+
+
+def exit_codes() -> str:
+    """The table of every expected error."""
+    rows: list[tuple[str, ...]] = [
+        (str(error.code), f"`{error.reason}`", (error.__doc__ or "").strip())
+        for error in sorted(CicdError.__subclasses__(), key=lambda error: error.code)
+    ]
+    return table(("exit code", "reason-code", "meaning"), rows)
+
+
+def reference() -> str:
+    """docs/reference.md."""
+    parts = ["# Reference", "Made by `bin/cicd generate` from the contract; do not edit by hand."]
+    parts += [section(command) for command in (*COMMANDS.values(), ROOT)]
+    parts += ["## Exit codes and reason codes", exit_codes()]
+    return "\n\n".join(parts) + "\n"
+
+
+def schema_text() -> str:
+    """JSON Schema of `.github/cicd.yml`, for editors."""
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps({**draft, **config_schema()}, indent=2) + "\n"
+
+
+def files() -> dict[str, str]:
+    """Every generated file: path below the checkout → text."""
+    made = {
+        str(Path(command.action) / "action.yml"): action_yaml(command)
+        for command in (*COMMANDS.values(), ROOT)
+        if command.action
+    }
+    return {**made, "docs/reference.md": reference(), "docs/cicd.schema.json": schema_text()}
+
+
+def write(checkout: Path) -> list[str]:
+    """Write the files that differ; gives their paths."""
+    changed = []
+    for path, text in files().items():
+        target = checkout / path
+        if not target.exists() or target.read_text() != text:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+            changed.append(path)
+    return changed
