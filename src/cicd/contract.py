@@ -66,7 +66,9 @@ class SetupEnv:
     requirements: str = given(
         "Requirement files to install, separated by spaces; empty: found by name; `none`: nothing is installed."
     )
-    python: str = given("Python to make the environment from: a version or a path; empty: the config's, else the one at hand.")
+    python: str = given(
+        "Python to make the environment from: a version or a path; empty: the config's, else the one at hand."
+    )
     migrate: str = given("Command that brings the schema up to date; empty: the config's; `none`: nothing is run.")
 
 
@@ -210,9 +212,7 @@ COMMANDS = {
         Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote"),
         Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback"),
         Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
-        Command(
-            "plan", Plan, (Output("plan", "The plan's hash, which binds the approval to what was approved."),)
-        ),
+        Command("plan", Plan, (Output("plan", "The plan's hash, which binds the approval to what was approved."),)),
         Command("status", Status),
     )
 }

@@ -31,8 +31,7 @@ def action(command: Command) -> dict[str, Any]:
         "id": "cicd",
         "shell": "bash",
         "env": {
-            environment_name(entry.name): "${{ inputs.%s }}" % input_name(entry.name)
-            for entry in input_fields(command)
+            environment_name(entry.name): "${{ inputs.%s }}" % input_name(entry.name) for entry in input_fields(command)
         },
         "run": run_line(command),
     }

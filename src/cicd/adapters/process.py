@@ -108,9 +108,7 @@ def failure(done: Completed, next_step: str = "") -> CommandFailed:
     return CommandFailed(f"`{shlex.join(done.argv)}` {how}:\n{tail}", next_step=next_step)
 
 
-def spawn(
-    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, outlive_job: bool = False
-) -> ProcessId:
+def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, outlive_job: bool = False) -> ProcessId:
     """Start a program in the background, its output appended to `log` (0600).
 
     `outlive_job`: the program is part of a deployment and stays when the job that started it ends.

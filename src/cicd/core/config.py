@@ -17,14 +17,14 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     """A mapping of the config; its fields are its keys."""
 
 
-class Service(_Section):
+class Service(_Section, frozen=True):
     """A server that tests or the application need. `settings` are the server's own, by their own names."""
 
     version: str = ""
     settings: dict[str, Setting] = {}
 
 
-class Suite(_Section):
+class Suite(_Section, frozen=True):
     """A named set of tests.
 
     `run` is its command; `needs` the services; `junit` the report it writes, unless it is pytest, which is told to;
@@ -38,13 +38,13 @@ class Suite(_Section):
     timeout: Duration = 3600
 
 
-class Gates(_Section):
+class Gates(_Section, frozen=True):
     """What a measurement is held against. `coverage`: least line coverage."""
 
     coverage: Percent | None = None
 
 
-class Health(_Section):
+class Health(_Section, frozen=True):
     """When a slot is healthy: `successes` answers in a row with exactly `status`, all within `within`."""
 
     path: Annotated[str, msgspec.Meta(pattern="^/")] = "/health"
@@ -55,7 +55,7 @@ class Health(_Section):
     release_header: str = ""
 
 
-class Watch(_Section):
+class Watch(_Section, frozen=True):
     """What a release must show under traffic: at most `error-rate` over at least `samples` requests `for` a while."""
 
     seconds: Duration = msgspec.field(name="for", default=60)
@@ -63,7 +63,7 @@ class Watch(_Section):
     samples: Positive = 20
 
 
-class Deploy(_Section):
+class Deploy(_Section, frozen=True):
     """How releases run.
 
     `run` is the application's command; `$PORT`, `$HOST` and `$RELEASE` in it are filled in. `files` limits what the image
@@ -86,7 +86,7 @@ class Deploy(_Section):
     drain: Duration = 10
 
 
-class Ports(_Section):
+class Ports(_Section, frozen=True):
     """Addresses of one environment on its target: the router's and the two slots'."""
 
     router: Port
@@ -94,7 +94,7 @@ class Ports(_Section):
     green: Port
 
 
-class Environment(_Section):
+class Environment(_Section, frozen=True):
     """A GitHub Environment: what comes before it, whether somebody must approve, and its own settings."""
 
     ports: Ports
@@ -103,7 +103,7 @@ class Environment(_Section):
     env: dict[str, str] = {}
 
 
-class Config(_Section):
+class Config(_Section, frozen=True):
     """The consumer's file."""
 
     version: Literal[1]

@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"`{key}` is given twice", key_node.start_mark)
             seen.add(key)
@@ -57,7 +57,9 @@ def convert(text: str, kind: type[T], source: str) -> T:
     try:
         return typing.cast(T, _value(value, kind, ""))
     except _Wrong as wrong:
-        raise ConfigError(f"{source}: {wrong}", next_step="mend the file; docs/cicd.schema.json has every key") from None
+        raise ConfigError(
+            f"{source}: {wrong}", next_step="mend the file; docs/cicd.schema.json has every key"
+        ) from None
 
 
 class _Wrong(Exception):
@@ -72,7 +74,8 @@ def _value(value: Any, kind: Any, path: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _struct(value, kind, path)
     if origin is dict:
-        return _dict(value, *typing.get_args(kind), path)
+        key_kind, item_kind = typing.get_args(kind)
+        return _dict(value, key_kind, item_kind, path)
     if origin is list:
         if not isinstance(value, list):
             raise _Wrong(path, f"should be a list, is {_shown(value)}")
@@ -103,9 +106,7 @@ def _struct(value: Any, kind: type[msgspec.Struct], path: str) -> msgspec.Struct
     for name, entry in known.items():
         if entry.required and name not in value:
             raise _Wrong(_join(path, name), "is missing")
-    given = {
-        known[key].name: _value(item, hints[known[key].name], _join(path, key)) for key, item in value.items()
-    }
+    given = {known[key].name: _value(item, hints[known[key].name], _join(path, key)) for key, item in value.items()}
     return kind(**given)
 
 
@@ -151,7 +152,11 @@ def _shown(value: Any) -> str:
 
 def _plain(message: str) -> str:
     """msgspec's sentence without its own notion of the path."""
-    return re.sub(r" - at `.*`$", "", message).replace("Expected", "should be").replace("Invalid enum value", "is no choice:")
+    return (
+        re.sub(r" - at `.*`$", "", message)
+        .replace("Expected", "should be")
+        .replace("Invalid enum value", "is no choice:")
+    )
 
 
 def schema_of(kind: type) -> dict[str, Any]:

