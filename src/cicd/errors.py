@@ -86,6 +86,7 @@ class GitHubRefused(CicdError):
     """GitHub understood and refused (403, 404, 409, 422)."""
 
     code, reason = 24, "github-refused"
+    status = 0
 
 
 class NotProtected(CicdError):

@@ -1,0 +1,117 @@
+"""Engine `process`: a release is a folder, a slot is a process. The embedded default: it needs no Docker."""
+
+import json
+import os
+import shlex
+import shutil
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from cicd.adapters.ports import HOST, require_free
+from cicd.adapters.process import Completed, ProcessId, find, run, spawn, stop
+from cicd.adapters.python_env import ensure_venv, find_python
+from cicd.adapters.runner import Runner
+from cicd.adapters.store import unpack, verified
+from cicd.adapters.target import Target, write_private
+from cicd.core.release import Record
+from cicd.errors import PrepareFailed
+
+BASE_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True)
+class ProcessEngine:
+    """Runs releases as processes of this machine, below the target's folder."""
+
+    target: Target
+    runner: Runner
+
+    def require_image(self, image: str) -> Path:
+        return verified(self.target.root, image)
+
+    def prepare(self, record: Record, settings: Mapping[str, str]) -> None:
+        image = self.require_image(record.release.image)
+        folder = self.target.release_folder(record.release.id)
+        if (folder / "record.json").exists():
+            return
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed run left
+        folder.mkdir(parents=True, mode=0o700)
+        unpack(image, folder / "app")
+        python = self._python(record, folder / "app")
+        write_private(folder / "settings.json", json.dumps(dict(settings)))
+        write_private(folder / "python", str(python))
+        write_private(folder / "record.json", msgspec.json.encode(record).decode())
+
+    def _python(self, record: Record, app: Path) -> Path:
+        requirements = [app / name for name in record.deploy.requirements]
+        missing = [name for name in record.deploy.requirements if not (app / name).is_file()]
+        if missing:
+            raise PrepareFailed(
+                f"The image has no {', '.join(missing)}", next_step="commit the file, or mend deploy.requirements"
+            )
+        python = find_python(record.python, self.runner)
+        return ensure_venv(requirements, python, self.target.root / "venvs", self.runner).python
+
+    def discard(self, release_id: str) -> None:
+        shutil.rmtree(self.target.release_folder(release_id), ignore_errors=True)
+
+    def start(self, slot: str, record: Record) -> None:
+        self.stop(slot)
+        port = getattr(record.ports, slot)
+        require_free(port, f"slot {slot}")
+        folder = self.target.release_folder(record.release.id)
+        slots = self.target.folder / "slots"
+        slots.mkdir(exist_ok=True)
+        env = self.environment(record, {"PORT": str(port), "HOST": HOST})
+        argv = [string.Template(part).safe_substitute(env) for part in shlex.split(record.deploy.run)]
+        program = shutil.which(argv[0], path=env["PATH"]) or argv[0]
+        log = slots / f"{slot}.log"
+        log.unlink(missing_ok=True)
+        process = spawn([program, *argv[1:]], env=env, cwd=folder / "app", log=log, outlive_job=True)
+        facts = {"release": record.release.id, "pid": process.pid, "started": process.started}
+        write_private(slots / f"{slot}.json", json.dumps(facts))
+
+    def stop(self, slot: str) -> None:
+        path = self.target.folder / "slots" / f"{slot}.json"
+        if path.exists():
+            facts = json.loads(path.read_text())
+            stop(ProcessId(facts["pid"], facts["started"]))
+            path.unlink()
+
+    def alive(self, slot: str) -> str:
+        path = self.target.folder / "slots" / f"{slot}.json"
+        if not path.exists():
+            return ""
+        facts = json.loads(path.read_text())
+        return str(facts["release"]) if find(ProcessId(facts["pid"], facts["started"])) else ""
+
+    def address(self, slot: str, record: Record) -> str:
+        return f"{HOST}:{getattr(record.ports, slot)}"
+
+    def run_in(self, record: Record, argv: Sequence[str]) -> Completed:
+        folder = self.target.release_folder(record.release.id) / "app"
+        return run(argv, env=self.environment(record, {}), cwd=folder, check=False, timeout=600)
+
+    def python(self, record: Record) -> Path:
+        """The interpreter that has the release's dependencies."""
+        return Path((self.target.release_folder(record.release.id) / "python").read_text())
+
+    def environment(self, record: Record, extra: Mapping[str, str]) -> dict[str, str]:
+        """All that the release's program gets: its settings and nothing of the job's environment."""
+        env = self.runner.env
+        base = {
+            "PATH": f"{self.python(record).parent}{os.pathsep}{BASE_PATH}",
+            "HOME": env.get("HOME", "/"),
+            "LANG": env.get("LANG", "C.UTF-8"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        own = {"CICD_RELEASE": record.release.id, "CICD_ENVIRONMENT": record.environment}
+        return {**base, **self.target.settings(record.release.id), **own, **extra}
+
+    def log_tail(self, slot: str, lines: int = 20) -> str:
+        path = self.target.folder / "slots" / f"{slot}.log"
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""

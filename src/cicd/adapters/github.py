@@ -1,0 +1,324 @@
+"""GitHub: what we read there and write there. The only user of PyGithub, which is imported when first needed.
+
+Reads are repeated while GitHub is away, for a bounded time. A write that got no answer is looked up before it is
+made again: it may have taken effect. PyGithub's own retries and pauses are off: they repeat writes blindly, and sleep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import tenacity
+
+from cicd.adapters.runner import Runner
+from cicd.core.approval import Protection, Review
+from cicd.core.ledger import STATES, TASK, Deployment, Payload, Verdict, description, read_deployment
+from cicd.errors import CicdError, GitHubRefused, GitHubUnavailable, NoToken, RateLimited, TokenRefused
+
+if TYPE_CHECKING:
+    from github.Repository import Repository
+
+T = TypeVar("T")
+PATIENCE = 30.0  # seconds that a call may take with all its repetitions
+TIMEOUT = 10  # seconds for one answer
+
+LEDGER = """
+query($owner: String!, $name: String!, $environments: [String!], $after: String) {
+  repository(owner: $owner, name: $name) {
+    deployments(first: 100, after: $after, environments: $environments,
+                orderBy: {field: CREATED_AT, direction: DESC}) {
+      pageInfo { hasNextPage endCursor }
+      nodes {
+        databaseId environment task createdAt payload
+        statuses(first: 10) { nodes { state description createdAt } }
+      }
+    }
+  }
+}
+"""
+
+
+class GitHub:
+    """One repository.
+
+    Attributes:
+        calls: requests made so far.
+        is_local: whether it is LocalHub that answers; known after the first answer of environment().
+    """
+
+    def __init__(self, runner: Runner, token: str, patience: float = PATIENCE) -> None:
+        """Raises NoToken when there is no token or no repository to speak of; makes no request."""
+        if not token or not runner.repository:
+            missing = "token" if not token else "repository (GITHUB_REPOSITORY)"
+            raise NoToken(
+                f"GitHub is needed and no {missing} was given",
+                cause="outside of a workflow nothing sets it",
+                next_step="set GITHUB_TOKEN and GITHUB_REPOSITORY=owner/name, or give `token`",
+            )
+        self.repository = runner.repository
+        self.calls = 0
+        self.is_local = False
+        self._runner = runner
+        self._token = token
+        self._patience = patience
+        self._repo: Repository | None = None
+
+    def environment(self, name: str) -> Protection | None:
+        """How an environment is protected; None if there is none of that name."""
+        try:
+            headers, data = self._read("GET", f"/environments/{name}")
+        except GitHubRefused as error:
+            if error.status == 404:
+                return None
+            raise
+        self.is_local = "x-localhub-version" in headers
+        rules = [rule for rule in data.get("protection_rules", []) if rule["type"] == "required_reviewers"]
+        return Protection(
+            reviewers=[
+                entry["reviewer"].get("login") or entry["reviewer"]["slug"]
+                for rule in rules
+                for entry in rule["reviewers"]
+            ],
+            self_review=not any(rule.get("prevent_self_review") for rule in rules),
+        )
+
+    def ledger(self, environments: list[str], pages: int = 1) -> list[Deployment]:
+        """Our deployments in these environments, newest first; one call for each hundred."""
+        owner, _, name = self.repository.partition("/")
+        found: list[Deployment] = []
+        after = None
+        for _ in range(pages):
+            variables = {"owner": owner, "name": name, "environments": environments, "after": after}
+            _, answer = self._call(lambda given=variables: self._requester().graphql_query(LEDGER, given), "the ledger")  # type: ignore[misc]
+            repository = (answer.get("data") or {}).get("repository") or {}
+            page = repository.get("deployments") or {"nodes": [], "pageInfo": {"hasNextPage": False}}
+            found += [entry for node in page["nodes"] if (entry := read_deployment(node))]
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+            after = page["pageInfo"]["endCursor"]
+        return found
+
+    def reviews(self, run_id: str) -> list[Review]:
+        """The reviews of a run."""
+        _, data = self._read("GET", f"/actions/runs/{run_id}/approvals")
+        return [
+            Review(
+                state=entry["state"],
+                by=entry["user"]["login"],
+                comment=entry.get("comment") or "",
+                environments=[environment["name"] for environment in entry["environments"]],
+            )
+            for entry in data
+        ]
+
+    def pending(self, run_id: str) -> list[str]:
+        """Environments for which GitHub still waits for a review of this run."""
+        _, data = self._read("GET", f"/actions/runs/{run_id}/pending_deployments")
+        return [entry["environment"]["name"] for entry in data]
+
+    def compare(self, base: str, head: str) -> str:
+        """`ahead`, `behind`, `diverged` or `identical`: how head stands to base."""
+        _, data = self._read("GET", f"/compare/{base}...{head}?per_page=1")
+        return str(data["status"])
+
+    def create_deployment(self, payload: Payload, environment: str, production: bool) -> int:
+        """Open a deployment in the ledger; gives its number. One with the same key is found, not made again."""
+
+        def post() -> int:
+            made = self._repository().create_deployment(
+                ref=payload.release.sha,
+                task=TASK,
+                auto_merge=False,
+                required_contexts=[],
+                payload=_json(payload),
+                environment=environment,
+                description=f"{payload.kind} {payload.release.name}"[:140],
+                production_environment=production,
+            )
+            return int(made.id)
+
+        def find() -> int | None:
+            query = f"?environment={environment}&task={TASK}&sha={payload.release.sha}&per_page=20"
+            _, data = self._read("GET", f"/deployments{query}")
+            for entry in data:
+                if isinstance(entry.get("payload"), dict) and entry["payload"].get("key") == payload.key:
+                    return int(entry["id"])
+            return None
+
+        return self._write(post, find, "a deployment")
+
+    def set_verdict(self, deployment: int, verdict: Verdict, note: str, environment_url: str = "") -> None:
+        """Write a verdict to a deployment."""
+        text = description(verdict, note)
+        body: dict[str, Any] = {"state": STATES[verdict], "description": text, "auto_inactive": verdict == "stable"}
+        if self._runner.run_url:
+            body["log_url"] = self._runner.run_url
+        if environment_url:
+            body["environment_url"] = environment_url
+
+        def post() -> bool:
+            self._request("POST", f"/deployments/{deployment}/statuses", body)
+            return True
+
+        def find() -> bool | None:
+            _, data = self._read("GET", f"/deployments/{deployment}/statuses")
+            return True if any(entry.get("description") == text for entry in data) else None
+
+        self._write(post, find, "a verdict")
+
+    def announce(self, run_id: str, environment: str) -> None:
+        """Tell LocalHub that a job of this run has reached an environment; GitHub knows that by itself."""
+        if self.is_local and run_id:
+            env = self._runner.env
+            body = {
+                "name": env.get("GITHUB_JOB", environment),
+                "environment": environment,
+                "repo": self.repository,
+                "sha": self._runner.sha,
+                "workflow": env.get("GITHUB_WORKFLOW", ""),
+                "actor": self._runner.actor,
+            }
+            self._local("POST", f"/_localhub/runs/{run_id}/jobs", body)
+
+    def show_plan(self, run_id: str, environment: str, markdown: str) -> None:
+        """Put the plan beside LocalHub's Approve button; on GitHub it is in the job's summary."""
+        if self.is_local and run_id:
+            body = {"environment": environment, "markdown": markdown}
+            self._local("POST", f"/_localhub/runs/{run_id}/plan", body)
+
+    def _local(self, verb: str, path: str, body: dict[str, Any]) -> None:
+        self._call(lambda: self._requester().requestJsonAndCheck(verb, path, input=body), "LocalHub", counted=False)
+
+    def _repository(self) -> Repository:
+        if self._repo is None:
+            import github
+
+            hub = github.Github(
+                base_url=self._runner.api_url,
+                auth=github.Auth.Token(self._token),
+                timeout=TIMEOUT,
+                retry=None,
+                seconds_between_requests=0,
+                seconds_between_writes=0,
+                user_agent="cicd",
+            )
+            self._repo = hub.get_repo(self.repository, lazy=True)
+        return self._repo
+
+    def _requester(self) -> Any:
+        return self._repository().requester
+
+    def _request(self, verb: str, path: str, body: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
+        answer: tuple[dict[str, Any], Any] = self._requester().requestJsonAndCheck(
+            verb, f"/repos/{self.repository}{path}", input=body
+        )
+        return answer
+
+    def _read(self, verb: str, path: str) -> tuple[dict[str, Any], Any]:
+        return self._call(lambda: self._request(verb, path), path.split("?")[0])
+
+    def _call(self, request: Callable[[], T], what: str, *, counted: bool = True) -> T:
+        """Make a request that may be repeated. Raises one of our errors."""
+        try:
+            for attempt in self._retrying():
+                with attempt:
+                    self.calls += counted
+                    return request()
+        except Exception as error:
+            raise explain(error, what) from error
+        raise AssertionError("tenacity either returns or raises")
+
+    def _write(self, post: Callable[[], T], find: Callable[[], T | None], what: str) -> T:
+        """Make a request that must take effect once: after an unclear answer it is looked up, then made again."""
+        unclear = False
+        try:
+            for attempt in self._retrying():
+                with attempt:
+                    if unclear and (found := find()) is not None:
+                        return found
+                    unclear = True
+                    self.calls += 1
+                    return post()
+        except CicdError:
+            raise
+        except Exception as error:
+            raise explain(error, what) from error
+        raise AssertionError("tenacity either returns or raises")
+
+    def _retrying(self) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            wait=wait_as_told,
+            stop=tenacity.stop_before_delay(self._patience),
+            reraise=True,
+        )
+
+
+def _json(payload: Payload) -> dict[str, Any]:
+    import msgspec
+
+    return dict(msgspec.to_builtins(payload))
+
+
+def _status(error: BaseException) -> tuple[int, dict[str, str]]:
+    """HTTP status and headers of PyGithub's error; 0 for no answer."""
+    headers = getattr(error, "headers", None) or {}
+    return int(getattr(error, "status", 0) or 0), {name.lower(): str(value) for name, value in headers.items()}
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error may be gone the next time: no answer, 5xx, or a limit that says when it ends."""
+    if isinstance(error, CicdError):
+        return False
+    if isinstance(error, OSError):  # every error of requests is one
+        return True
+    status, headers = _status(error)
+    return status >= 500 or (status in (403, 429) and "retry-after" in headers)
+
+
+def wait_as_told(state: tenacity.RetryCallState) -> float:
+    """Seconds until the next attempt: what GitHub says in `retry-after`, else 0.5, 1, 2, 4 … at most 8."""
+    error = state.outcome.exception() if state.outcome else None
+    if error is not None:
+        with contextlib.suppress(KeyError, ValueError):
+            return float(_status(error)[1]["retry-after"])
+    return float(min(8.0, 0.5 * 2 ** (state.attempt_number - 1)))
+
+
+def explain(error: Exception, what: str) -> CicdError:
+    """Our error for one of PyGithub's: what, the likely cause, the next step."""
+    status, headers = _status(error)
+    said = _message(error)
+    if status == 401:
+        return TokenRefused(
+            f"GitHub refuses the token: {said}", cause="it is wrong or has expired", next_step="give a valid `token`"
+        )
+    limited = "rate limit" in said.lower() or headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers
+    if status == 429 or (status == 403 and limited):
+        until = headers.get("retry-after") or "a while"
+        return RateLimited(
+            f"GitHub's rate limit is used up ({what}): {said}",
+            cause="all runs of the repository share 1,000 requests an hour",
+            next_step=f"run it again after {until}{' s' if until.isdigit() else ''}",
+        )
+    if status and status < 500:
+        refused = GitHubRefused(
+            f"GitHub answered {status} for {what}: {said}",
+            cause="the token lacks the permission, or it is not there" if status in (403, 404) else "",
+            next_step="check `permissions:` of the job; docs/reference.md lists what each command needs",
+        )
+        refused.status = status
+        return refused
+    return GitHubUnavailable(
+        f"GitHub did not answer for {what}: {f'{status} {said}' if status else type(error).__name__}",
+        cause="it is away, or the network is",
+        next_step="run it again when https://www.githubstatus.com is green; what runs was not touched",
+    )
+
+
+def _message(error: Exception) -> str:
+    data = getattr(error, "data", None)
+    said = data.get("message") if isinstance(data, dict) else None
+    return str(said or error)[:300]

@@ -1,0 +1,176 @@
+"""Router `nginx`: one server per environment, switched by the atomic rename of one included file and a reload.
+
+A reload loses nothing because idle keep-alive connections of the old workers are kept open for a while
+(`keepalive_min_timeout`, nginx 1.27.4) instead of being closed under a request that is on its way.
+https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_min_timeout
+"""
+
+import json
+import os
+import pwd
+import signal
+import string
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from cicd.adapters.ports import HOST, require_free
+from cicd.adapters.process import run, spawn
+from cicd.adapters.runner import Runner
+from cicd.adapters.target import Target, write_private
+from cicd.adapters.tools import at_least
+from cicd.core.health import Traffic
+from cicd.errors import RouterFailed
+
+OLDEST = (1, 27, 4)
+LOG_LIMIT = 64 * 1024 * 1024  # bytes, after which the log starts anew at the next switch
+
+MAIN = string.Template("""\
+# Made by cicd. What changes from release to release is in active.conf.
+$user
+worker_processes 2;
+worker_shutdown_timeout 30s;
+pid $folder/nginx.pid;
+error_log $folder/error.log warn;
+events { worker_connections 1024; }
+http {
+    log_format release escape=json '{"at":$$msec,"release":"$$cicd_release","status":$$status,'
+        '"upstream":"$$upstream_status","seconds":$$request_time,"method":"$$request_method","uri":"$$uri",'
+        '"request":"$$request_id"}';
+    access_log $folder/access.log release;
+    client_body_temp_path $folder/tmp/body;
+    proxy_temp_path $folder/tmp/proxy;
+    fastcgi_temp_path $folder/tmp/fastcgi;
+    uwsgi_temp_path $folder/tmp/uwsgi;
+    scgi_temp_path $folder/tmp/scgi;
+    keepalive_timeout 75s;
+    keepalive_min_timeout 5s;
+    client_max_body_size 0;
+    map $$http_upgrade $$cicd_connection { default upgrade; '' ''; }
+    include $active;
+    server {
+        listen $host:$port;
+        add_header X-Cicd-Release $$cicd_release always;
+        location / {
+            proxy_pass http://active;
+            proxy_http_version 1.1;
+            proxy_set_header Host $$http_host;
+            proxy_set_header Upgrade $$http_upgrade;
+            proxy_set_header Connection $$cicd_connection;
+            proxy_set_header X-Forwarded-For $$proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $$scheme;
+            proxy_set_header X-Request-ID $$request_id;
+        }
+    }
+}
+""")
+
+# Upstream keep-alive must end before the application's own, or nginx may send into a connection that just closed.
+ACTIVE = string.Template("""\
+upstream active { server $address max_fails=0; keepalive 32; keepalive_timeout 4s; }
+map $$host $$cicd_release { default "$release"; }
+""")
+NOWHERE = "127.0.0.1:9"  # the discard port: refused at once, answered by nginx with 502
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """The nginx of one environment, in the target's folder."""
+
+    target: Target
+    runner: Runner
+
+    @property
+    def folder(self) -> Path:
+        return self.target.folder / "router"
+
+    def switch(self, address: str, release_id: str, port: int) -> None:
+        self._lay_out(port)
+        self._rotate()
+        active = ACTIVE.substitute(address=address, release=release_id)
+        self._test(active, port)
+        write_private(self.folder / "active.conf", active)
+        write_private(self.folder / "nginx.conf", self._main(port, "active.conf"))
+        master = self._master()
+        if master:
+            master.send_signal(signal.SIGHUP)
+        else:
+            self._start(port)
+
+    def close(self) -> None:
+        write_private(self.folder / "active.conf", ACTIVE.substitute(address=NOWHERE, release="none"))
+        if master := self._master():
+            master.send_signal(signal.SIGHUP)
+
+    def position(self) -> int:
+        log = self.folder / "access.log"
+        return log.stat().st_size if log.exists() else 0
+
+    def traffic(self, release_id: str, since: int) -> Traffic:
+        requests = errors = 0
+        log = self.folder / "access.log"
+        if not log.exists():
+            return Traffic()
+        with log.open("rb") as file:
+            file.seek(since)
+            for line in file:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue  # the last line may be half written
+                if entry.get("release") == release_id:
+                    requests += 1
+                    errors += entry["status"] >= 500
+        return Traffic(requests, errors)
+
+    def _lay_out(self, port: int) -> None:
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _main(self, port: int, active: str) -> str:
+        # Workers of a root master become `nobody`, who cannot reach the target's folder; they stay who we are.
+        user = f"user {pwd.getpwuid(os.geteuid()).pw_name};" if os.geteuid() == 0 else ""
+        return MAIN.substitute(user=user, folder=self.folder, active=self.folder / active, host=HOST, port=port)
+
+    def _binary(self) -> Path:
+        return at_least("nginx", OLDEST, self.runner)
+
+    def _test(self, active: str, port: int) -> None:
+        """Have nginx read the configuration before it becomes the active one."""
+        write_private(self.folder / "active.new.conf", active)
+        write_private(self.folder / "nginx.new.conf", self._main(port, "active.new.conf"))
+        argv = [str(self._binary()), "-t", "-q", "-p", str(self.folder), "-c", str(self.folder / "nginx.new.conf")]
+        done = run(argv, check=False)
+        if done.code:
+            raise RouterFailed(
+                f"nginx refuses the configuration: {done.output.strip()[-500:]}",
+                next_step="this is a bug in cicd; the router goes on as it was",
+            )
+
+    def _master(self) -> psutil.Process | None:
+        try:
+            master = psutil.Process(int((self.folder / "nginx.pid").read_text()))
+            return master if "nginx" in master.name() and master.status() != psutil.STATUS_ZOMBIE else None
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return None
+
+    def _start(self, port: int) -> None:
+        require_free(port, "the router")
+        argv = [str(self._binary()), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-g", "daemon off;"]
+        spawn(argv, env={"PATH": "/usr/bin:/bin"}, cwd=self.folder, log=self.folder / "start.log", outlive_job=True)
+        deadline = time.monotonic() + 5
+        while not self._master():
+            if time.monotonic() > deadline:
+                raise RouterFailed(
+                    f"nginx did not start: {(self.folder / 'start.log').read_text()[-500:]}",
+                    next_step=f"look at {self.folder / 'error.log'}",
+                )
+            time.sleep(0.02)
+
+    def _rotate(self) -> None:
+        """Start the log anew when it has grown large; the one before is kept as access.log.1."""
+        if self.position() > LOG_LIMIT:
+            (self.folder / "access.log").replace(self.folder / "access.log.1")
+            if master := self._master():
+                master.send_signal(signal.SIGUSR1)

@@ -1,0 +1,97 @@
+"""Images of the process engine: tar files of a commit, named by their digest. Built once, then only read."""
+
+import hashlib
+import os
+import tarfile
+from pathlib import Path
+
+from cicd.adapters.process import run
+from cicd.errors import BuildFailed, CommandFailed, ImageMissing, PrepareFailed
+
+
+def image_path(root: Path, image: str) -> Path:
+    """Where the image `sha256:…` lies below the target root."""
+    return root / "store" / "sha256" / f"{image.removeprefix('sha256:')}.tar"
+
+
+def build(root: Path, folder: Path, sha: str, files: list[str]) -> str:
+    """Make the image of a commit; gives its digest.
+
+    Only what is committed gets in, with the commit's own times, so that building twice gives the same digest.
+
+    Args:
+        root: of the targets.
+        folder: the application's folder in the repository.
+        sha: full commit sha.
+        files: paths to take; empty for all.
+
+    Raises:
+        BuildFailed: the commit or a path is not there.
+    """
+    store = root / "store" / "sha256"
+    store.mkdir(parents=True, exist_ok=True)
+    scratch = store / f".building.{os.getpid()}"
+    try:
+        argv = ["git", "-c", "tar.umask=0022", "-C", str(folder), "archive", "--format=tar", "-o", str(scratch), sha]
+        run([*argv, "--", *files])
+        image = "sha256:" + digest_of(scratch)
+        scratch.replace(image_path(root, image))
+    except CommandFailed as error:
+        raise BuildFailed(
+            f"Commit {sha[:12]} cannot be packed: {error.what}",
+            cause="the commit is not in this checkout, or a path of deploy.files is not in the commit",
+            next_step="check out with full history (`fetch-depth: 0`), and check deploy.files",
+        ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+    return image
+
+
+def digest_of(path: Path) -> str:
+    """sha256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verified(root: Path, image: str) -> Path:
+    """The image's file. Raises ImageMissing if it is not there or is not what its name says."""
+    path = image_path(root, image)
+    next_step = "build it on this target (`cicd build`), then promote the digest that this gives"
+    if not path.exists():
+        raise ImageMissing(f"Image {image} is not in the store", cause="it was built elsewhere", next_step=next_step)
+    if "sha256:" + digest_of(path) != image:
+        raise ImageMissing(f"Image {image} is damaged", cause="its bytes have another digest", next_step=next_step)
+    return path
+
+
+def read_texts(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
+    """The text files of an image whose names end so: path → text."""
+    with tarfile.open(path) as tar:
+        return {
+            member.name: file.read().decode(errors="replace")
+            for member in tar
+            if member.isfile() and member.name.endswith(suffixes) and (file := tar.extractfile(member))
+        }
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Lay an image out in `folder`. Nothing gets outside of it. Raises PrepareFailed."""
+    try:
+        with tarfile.open(path) as tar:
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(folder, filter="data")
+            else:  # Python 3.11.0 to 3.11.3
+                tar.extractall(folder, members=[member for member in tar if _stays_inside(member)])  # noqa: S202
+    except (OSError, tarfile.TarError) as error:
+        raise PrepareFailed(
+            f"The image cannot be unpacked: {error}", next_step="free disk space, or build anew"
+        ) from error
+
+
+def _stays_inside(member: tarfile.TarInfo) -> bool:
+    if not (member.isfile() or member.isdir()) or member.name.startswith("/") or ".." in Path(member.name).parts:
+        raise PrepareFailed(
+            f"The image holds `{member.name}`, which is not a plain file below its folder",
+            next_step="remove the link, or run cicd with Python 3.11.4 or later",
+        )
+    return True

@@ -1,0 +1,184 @@
+"""The place where an environment runs: its folder, journal, lock, and the releases that lie there.
+
+<root>/store/sha256/<hex>.tar       images, by digest
+<root>/venvs/<key>/                 interpreters with a release's dependencies, shared by releases with the same lock
+<root>/<app>/key                    for keyed digests of secrets
+<root>/<app>/<environment>/journal.jsonl, lock, releases/<id>/, slots/, router/
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cicd.adapters.runner import Runner
+from cicd.core.journal import Entry, State, decode, encode, fold
+from cicd.core.release import Record
+from cicd.errors import Locked, NothingToRollBackTo, PrepareFailed, Unfinished
+
+
+def target_root(runner: Runner) -> Path:
+    """The folder of all targets on this machine: $CICD_TARGET, else the user's state folder."""
+    given = runner.env.get("CICD_TARGET")
+    state = runner.env.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(given) if given else Path(state) / "cicd"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One environment of one application on this machine."""
+
+    root: Path
+    app: str
+    environment: str
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.app / self.environment
+
+    def release_folder(self, release_id: str) -> Path:
+        return self.folder / "releases" / release_id
+
+    def key(self) -> bytes:
+        """The application's key for digests of secrets; made when first needed, readable by the owner alone."""
+        path = self.root / self.app / "key"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            write_private(path, secrets.token_hex(32), exclusive=True)
+        return path.read_bytes()
+
+    def state(self) -> State:
+        """Where the environment stands, by its journal. Raises Unfinished if the journal cannot be read."""
+        path = self.folder / "journal.jsonl"
+        if not path.exists():
+            return State()
+        try:
+            return fold(decode(path.read_text(encoding="utf-8")))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Unfinished(
+                f"The journal {path} cannot be read: {error}",
+                cause="it was changed by hand, or its disk is failing",
+                next_step="restore it; what runs goes on running",
+            ) from error
+
+    def journal(self, entry: Entry) -> None:
+        """Append an entry; it is on the disk when this returns."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "journal.jsonl"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                os.ftruncate(descriptor, _after_last_newline(descriptor, size))  # a line that a crash cut off
+            os.write(descriptor, encode(entry).encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def record(self, release_id: str) -> Record:
+        """A release that lies here. Raises NothingToRollBackTo if it does not."""
+        path = self.release_folder(release_id) / "record.json"
+        if not release_id or not path.exists():
+            raise NothingToRollBackTo(
+                f"Release {release_id or '(none)'} does not lie on the target",
+                cause="it was never there, or was pruned",
+                next_step="`cicd status` names the releases that are there",
+            )
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+
+    def settings(self, release_id: str) -> dict[str, str]:
+        """The settings that a release gets, secrets included."""
+        return dict(json.loads((self.release_folder(release_id) / "settings.json").read_text()))
+
+    def has(self, release_id: str) -> bool:
+        return (self.release_folder(release_id) / "record.json").exists()
+
+    def prune(self, keep: set[str]) -> list[str]:
+        """Remove the releases that are not in `keep`; gives their ids."""
+        folder = self.folder / "releases"
+        old = [path for path in folder.iterdir() if path.name not in keep] if folder.exists() else []
+        for path in old:
+            shutil.rmtree(path)
+        return [path.name for path in old]
+
+    @contextlib.contextmanager
+    def lock(self, holder: dict[str, Any]) -> Iterator[None]:
+        """Hold the environment; the kernel lets go of it when we die.
+
+        Args:
+            holder: who, for the message to others: `run`, `actor`, `what`.
+
+        Raises:
+            Locked: says who holds it and since when.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with open(descriptor, "r+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise self._locked(file.read()) from None
+            file.truncate(0)
+            file.write(json.dumps({**holder, "since": time.time()}))
+            file.flush()
+            yield
+
+    def _locked(self, text: str) -> Locked:
+        try:
+            holder = json.loads(text)
+            since = time.strftime("%H:%M:%S UTC", time.gmtime(holder.pop("since")))
+            who = ", ".join(f"{name} {value}" for name, value in holder.items() if value)
+        except (ValueError, KeyError):
+            who, since = "another deployment", "just now"
+        return Locked(
+            f"{self.environment} of {self.app} is held by {who} since {since}",
+            cause="one deployment at a time",
+            next_step="wait until it has ended, then run this again",
+        )
+
+
+def _after_last_newline(descriptor: int, size: int) -> int:
+    at = size
+    while at:
+        start = max(0, at - 65536)
+        found = os.pread(descriptor, at - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        at = start
+    return 0
+
+
+def write_private(path: Path, text: str, *, exclusive: bool = False) -> None:
+    """Write a file that only its owner can read, whole or not at all.
+
+    Raises:
+        FileExistsError: with `exclusive`, if it is there. PrepareFailed: the disk is full or not writable.
+    """
+    if exclusive and path.exists():
+        raise FileExistsError(path)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if exclusive:
+            os.link(scratch, path)
+            scratch.unlink()
+        else:
+            scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        if isinstance(error, FileExistsError):
+            raise
+        raise PrepareFailed(f"{path} cannot be written: {error}", next_step="free disk space or mend rights") from error

@@ -1,0 +1,74 @@
+"""Waiting for, or proving, the approval of a deployment."""
+
+import time
+from collections.abc import Callable
+
+from cicd.adapters.github import GitHub
+from cicd.adapters.runner import Runner
+from cicd.core.approval import Ruling, rule
+from cicd.errors import CicdError, NotApproved, NotProtected, Rejected
+
+POLL = 1.0  # seconds
+
+
+def require_approval(
+    hub: GitHub,
+    runner: Runner,
+    environment: str,
+    demanded: bool,
+    timeout: float,
+    plan_text: str,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Who approved; empty where nobody had to.
+
+    On GitHub the job starts after the approval, so that the answer is there at once. LocalHub's job is not held back:
+    there this waits, with the plan on the board.
+
+    Args:
+        demanded: whether the config says `approval: required`.
+        timeout: seconds to wait.
+        plan_text: Markdown for the approver.
+
+    Raises:
+        NotProtected, Rejected, NotApproved.
+    """
+    protection = hub.environment(environment)
+    needed = bool(protection and protection.reviewers)
+    if needed:
+        hub.announce(runner.run_id, environment)
+        hub.show_plan(runner.run_id, environment, plan_text)
+    deadline, told = clock() + timeout, False
+    while True:
+        reviews = hub.reviews(runner.run_id) if needed else []
+        ours = any(environment in review.environments for review in reviews)
+        waiting = needed and not ours and environment in hub.pending(runner.run_id)
+        ruling = rule(environment, demanded, protection, reviews, waiting)
+        if ruling.decision == "go":
+            runner.say(f"  ✓ {ruling.message}")
+            return ruling.approved_by
+        if ruling.decision != "wait":
+            raise refused(ruling, environment)
+        if clock() > deadline:
+            raise NotApproved(
+                f"Nobody approved `{environment}` within {timeout / 60:g} minutes",
+                next_step="run it again when a reviewer is there",
+            )
+        if not told:
+            runner.say(f"  … {ruling.message}: {runner.env.get('GITHUB_SERVER_URL', '')}/board")
+            told = True
+        sleep(POLL)
+
+
+def refused(ruling: Ruling, environment: str) -> CicdError:
+    """The error that a ruling is."""
+    if ruling.decision == "not-protected":
+        return NotProtected(
+            ruling.message,
+            cause="a misspelled or new environment is unprotected, and anybody could deploy to it",
+            next_step=f"add required reviewers to `{environment}` under Settings → Environments",
+        )
+    if ruling.decision == "rejected":
+        return Rejected(ruling.message, next_step="talk to the reviewer, then start a new run")
+    return NotApproved(ruling.message, next_step=f"let a job with `environment: {environment}` run this command")

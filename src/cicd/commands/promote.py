@@ -1,0 +1,88 @@
+"""`cicd promote`: take one release into an environment."""
+
+from cicd.adapters.github import GitHub
+from cicd.adapters.runner import Runner
+from cicd.commands.approval import require_approval
+from cicd.commands.deploy import carry_out, recover
+from cicd.commands.plan import Proposal, propose
+from cicd.commands.read import Site, read_config
+from cicd.contract import Promote
+from cicd.core.ledger import current
+from cicd.core.preflight import first_of, refusals
+from cicd.core.release import bare_digest, full_sha
+from cicd.core.results import Result
+from cicd.core.text import plan_markdown
+from cicd.errors import NotApproved, UsageError
+
+
+def main(inputs: Promote, runner: Runner) -> Result:
+    """Build what promote needs, and run it."""
+    config = read_config(inputs.working_directory, inputs.config)
+    site = Site.of(config, inputs.environment, runner)
+    return promote(inputs, runner, site, GitHub(runner, inputs.token))
+
+
+def promote(inputs: Promote, runner: Runner, site: Site, hub: GitHub) -> Result:
+    """read → decide → refuse → approve → lock → do → record."""
+    image, sha = bare_digest(inputs.image), full_sha(inputs.sha or runner.sha)
+    ledger = hub.ledger([name for name in (site.name, site.environment.after) if name])
+    running = current(ledger, site.name)
+    relation = hub.compare(running.release.sha, sha) if running and running.release.sha != sha else ""
+    found = refusals(site.config, site.name, image, sha, ledger, relation)
+    if found and inputs.force != "true":
+        raise first_of(found)
+    proposal = propose(site, runner, image, sha, inputs.version, inputs.app_env)
+    if inputs.dry_run == "true":
+        return planned(proposal, hub)
+    if inputs.plan and inputs.plan != proposal.plan.hash:
+        raise another_plan(inputs.plan, proposal)
+    approved_by = require_approval(
+        hub,
+        runner,
+        site.name,
+        site.environment.approval == "required",
+        minutes(inputs.approval_timeout) * 60,
+        plan_markdown(proposal.plan),
+    )
+    with site.target.lock(
+        {"run": runner.run_id, "actor": runner.actor, "what": f"promote {inputs.version or image[:19]}"}
+    ):
+        recover(site, runner)
+        now = propose(site, runner, image, sha, inputs.version, inputs.app_env)
+        if now.plan.hash != proposal.plan.hash:
+            raise another_plan(proposal.plan.hash, now)
+        steps = site.steps(runner, now.running, now.record, now.settings)
+        return carry_out(now.plan, steps, site, runner, hub, approved_by, running)
+
+
+def planned(proposal: Proposal, hub: GitHub) -> Result:
+    """The answer of a dry run."""
+    plan = proposal.plan
+    text = plan_markdown(plan)
+    return Result(
+        decision="planned",
+        message=f"Would {plan.kind} {plan.release.name} into {plan.environment}: {' → '.join(map(str, plan.steps))}",
+        outputs={"release": plan.release.id, "plan": plan.hash},
+        data={"plan": plan.hash, "steps": [str(step) for step in plan.steps], "github_calls": hub.calls},
+        summary=text,
+    )
+
+
+def another_plan(approved: str, proposal: Proposal) -> NotApproved:
+    """The plan that would be carried out is not the one that was approved."""
+    return NotApproved(
+        f"Plan {proposal.plan.hash} is not the approved {approved}",
+        cause="what runs, the image, the config or the migrations have changed since",
+        next_step="start a new run, and approve its plan",
+    )
+
+
+def minutes(text: str) -> float:
+    """Minutes as given by a user. Raises UsageError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 43200:
+        raise UsageError(f"`{text}` is no number of minutes", next_step="give a number from 0 to 43200 (30 days)")
+    return value

@@ -1,0 +1,216 @@
+"""What each kind of step does to a target, and how it is undone. Undoing twice, or half a step, is fine."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cicd.adapters.engines import Engine
+from cicd.adapters.http import ROUTER_RELEASE, probe
+from cicd.adapters.migrators import Migrator
+from cicd.adapters.ports import HOST
+from cicd.adapters.routers import Router
+from cicd.adapters.target import Target
+from cicd.commands.execute import Facts
+from cicd.core.health import Probe, Traffic, good, healthy, judge, why_not
+from cicd.core.journal import Begun
+from cicd.core.migrations import between
+from cicd.core.plan import SLOTS, Running, Step
+from cicd.core.release import Record
+from cicd.errors import Inconclusive, RouterFailed, Unhealthy
+
+WATCH_INTERVAL = 0.2  # seconds between two looks at the traffic
+BACK_WITHIN = 10.0  # seconds that the release before has to answer through the router again
+
+
+@dataclass
+class TargetSteps:
+    """The steps of one deployment.
+
+    Attributes:
+        before: what ran when it began.
+        new: the record to lay out, for a promotion; others are read from the target.
+        new_settings: all settings of `new`, secrets included.
+    """
+
+    target: Target
+    engine: Engine
+    router: Router
+    migrator: Migrator
+    before_running: Running
+    new: Record | None = None
+    new_settings: Mapping[str, str] | None = None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def record(self, release_id: str) -> Record:
+        if self.new and self.new.release.id == release_id:
+            return self.new
+        return self.target.record(release_id)
+
+    def before(self, step: Step) -> Facts:
+        if step.kind == "prepare":
+            return {"created": not self.target.has(step.release)}
+        if step.kind in ("migrate", "downgrade"):
+            return {"from": self._revision(self.record(step.release))}
+        if step.kind == "switch":
+            was = self.before_running
+            return {"slot": was.slot, "release": was.release.id if was.release else ""}
+        return {}
+
+    def do(self, step: Step, facts: Facts) -> str:
+        record = self.record(step.release)
+        actions: dict[str, Callable[[], str]] = {
+            "prepare": lambda: self._prepare(record),
+            "migrate": lambda: self._migrate(record, facts["from"], step.revision),
+            "downgrade": lambda: self._downgrade(record, facts["from"], step.revision),
+            "start": lambda: self._start(step.slot, record),
+            "verify": lambda: self._verify(step.slot, record),
+            "switch": lambda: self._switch(step.slot, record),
+            "watch": lambda: self._watch(record),
+            "settle": lambda: self._settle(record),
+        }
+        return actions[step.kind]()
+
+    def undo(self, step: Step, facts: Facts) -> str:
+        if step.kind == "prepare" and facts["created"]:
+            self.engine.discard(step.release)
+            return "removed from the target"
+        if step.kind == "start":
+            self.engine.stop(step.slot)
+            return "stopped"
+        if step.kind == "switch":
+            return self._switch_back(facts)
+        if step.kind == "migrate":
+            return self._unmigrate(step, facts)
+        return ""
+
+    def can_go_back(self, begun: list[Begun]) -> str:
+        slot, release = self.before_running.slot, self.before_running.release
+        if release is None:
+            return ""  # nothing ran before; going back is sending traffic nowhere
+        record = self.target.record(release.id)
+        if self.engine.alive(slot) != release.id:
+            return f"it no longer runs in slot {slot}"
+        answer = self._ask_slot(slot, record)
+        health = record.deploy.health
+        return "" if good(answer, health, self._told(record)) else why_not([answer], health, self._told(record))
+
+    def _prepare(self, record: Record) -> str:
+        self.engine.prepare(record, self.new_settings or {})
+        return f"release {record.release.name} lies on the target"
+
+    def _revision(self, record: Record) -> str:
+        return self.migrator.current(self.engine, record)
+
+    def _migrate(self, record: Record, low: str, high: str) -> str:
+        self.migrator.upgrade(self.engine, record, high)
+        names = [migration.revision for migration in between(record.migrations, low, high)]
+        return f"{low or 'base'} → {high}" if names else f"already at {high}"
+
+    def _downgrade(self, record: Record, high: str, low: str) -> str:
+        self.migrator.downgrade(self.engine, record, low)
+        return f"{high or 'base'} → {low}"
+
+    def _unmigrate(self, step: Step, facts: Facts) -> str:
+        """Take the schema back, with the new release's code, unless a migration has no way back."""
+        record, low = self.record(step.release), facts["from"]
+        if not self.target.has(step.release) or self._revision(record) == low:
+            return ""
+        stuck = [one.revision for one in between(record.migrations, low, step.revision) if one.kind == "irreversible"]
+        if stuck:
+            return f"left at {step.revision}: {', '.join(stuck)} has no way back"
+        return self._downgrade(record, step.revision, low or "base")
+
+    def _start(self, slot: str, record: Record) -> str:
+        self.engine.start(slot, record)
+        return f"{record.release.name} at {self.engine.address(slot, record)}"
+
+    def _verify(self, slot: str, record: Record) -> str:
+        """Prove the slot before traffic: successes in a row, and fail at once if its program has ended."""
+        health, release = record.deploy.health, self._told(record)
+        probes: list[Probe] = []
+        deadline = self.clock() + health.within
+        while not healthy(probes, health, release):
+            if self.engine.alive(slot) != record.release.id:
+                raise Unhealthy(
+                    f"The program in slot {slot} ended by itself:\n{self.engine.log_tail(slot)}",
+                    next_step="mend the release; what runs was not touched",
+                )
+            if self.clock() > deadline:
+                raise Unhealthy(
+                    f"Slot {slot} was not healthy within {health.within:g} s: {why_not(probes, health, release)}",
+                    cause=self.engine.log_tail(slot, 5),
+                    next_step="mend the release; what runs was not touched",
+                )
+            if probes:
+                self.sleep(health.interval)
+            probes.append(self._ask_slot(slot, record))
+        return f"{health.successes} right answers in a row"
+
+    def _told(self, record: Record) -> str:
+        """The release id to ask the application for; empty when it does not tell."""
+        return record.release.id if record.deploy.health.release_header else ""
+
+    def _ask_slot(self, slot: str, record: Record) -> Probe:
+        health = record.deploy.health
+        url = f"http://{self.engine.address(slot, record)}{health.path}"
+        return probe(url, release_header=health.release_header)
+
+    def _ask_router(self, record: Record) -> Probe:
+        url = f"http://{HOST}:{record.ports.router}{record.deploy.health.path}"
+        return probe(url, release_header=ROUTER_RELEASE)
+
+    def _switch(self, slot: str, record: Record) -> str:
+        self.router.switch(self.engine.address(slot, record), record.release.id, record.ports.router)
+        self._verify_router(record)
+        return f"traffic goes to {slot}, checked through the router"
+
+    def _verify_router(self, record: Record) -> None:
+        """Ask through the router until the new release answers rightly, several times in a row."""
+        health, probes = record.deploy.health, list[Probe]()
+        deadline = self.clock() + BACK_WITHIN
+        while not healthy(probes, health, record.release.id):
+            if self.clock() > deadline:
+                raise RouterFailed(
+                    f"Through the router: {why_not(probes, health, record.release.id)}",
+                    next_step="look at router/error.log in the target's folder",
+                )
+            if probes:
+                self.sleep(0.02)
+            probes.append(self._ask_router(record))
+
+    def _switch_back(self, facts: Facts) -> str:
+        if not facts["release"]:
+            self.router.close()
+            return "no release before this one: the router answers 502"
+        return self._switch(facts["slot"], self.target.record(facts["release"]))
+
+    def _watch(self, record: Record) -> str:
+        """Look at what the release answers under traffic until the verdict is clear."""
+        policy, mark, started, own = record.deploy.watch, self.router.position(), self.clock(), 0
+        while True:
+            self._ask_router(record)
+            own += 1
+            seen = self.router.traffic(record.release.id, mark)
+            traffic = Traffic(seen.requests, seen.errors, own)
+            judgement, why = judge(traffic, policy, self.clock() - started)
+            if judgement == "stable":
+                return why
+            if judgement == "failed":
+                raise Unhealthy(f"The release fails under traffic: {why}", next_step="mend it, then promote it again")
+            if judgement == "inconclusive":
+                raise Inconclusive(
+                    f"The watch saw too little: {why}",
+                    cause="both slots are held as they are",
+                    next_step="promote again when there is traffic, or roll back",
+                )
+            self.sleep(WATCH_INTERVAL)
+
+    def _settle(self, record: Record) -> str:
+        """Keep the last releases on the target, remove the others."""
+        state = self.target.state()
+        known = [release.id for release in state.history if release.id != record.release.id]
+        running = self.before_running.release
+        keep = {record.release.id, *known[: record.deploy.keep - 1], *(self.engine.alive(slot) for slot in SLOTS)}
+        removed = self.target.prune(keep | ({running.id} if running else set()))
+        return f"{len(keep)} releases kept, {len(removed)} removed"

@@ -1,0 +1,151 @@
+"""The deployments of an environment, newest first, and what follows from them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from cicd.core.release import Release
+
+TASK = "cicd"
+FORMAT = 1
+Verdict = Literal["stable", "failed", "inconclusive", "rolled-back", "in-progress"]
+VERDICTS: tuple[Verdict, ...] = ("stable", "failed", "inconclusive", "rolled-back")
+
+# GitHub's states for our verdicts. https://docs.github.com/en/rest/deployments/statuses
+STATES: dict[Verdict, str] = {
+    "stable": "success",
+    "failed": "failure",
+    "inconclusive": "error",
+    "rolled-back": "inactive",
+    "in-progress": "in_progress",
+}
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """What we write into a deployment. `key` finds it again, so that a write is never repeated blindly."""
+
+    cicd: int = FORMAT
+    kind: Literal["promote", "rollback"]
+    release: Release
+    release_id: str
+    key: str
+    run: str = ""
+    approved_by: list[str] = []
+    replaces: str = ""
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to put a release into an environment, as the ledger has it.
+
+    Attributes:
+        id: GitHub's number.
+        environment: where.
+        created_at: ISO 8601, as GitHub writes it.
+        verdict: how it ended.
+        note: what was written with the verdict.
+        payload: ours.
+    """
+
+    id: int
+    environment: str
+    created_at: str
+    verdict: Verdict
+    note: str = ""
+    payload: Payload
+
+    @property
+    def release(self) -> Release:
+        return self.payload.release
+
+
+def read_deployment(node: Mapping[str, Any]) -> Deployment | None:
+    """A deployment from a GraphQL node; None if it is not ours (GitHub makes its own for each job)."""
+    payload = _payload(node.get("payload"))
+    if payload is None or node.get("task") != TASK:
+        return None
+    statuses = sorted(node["statuses"]["nodes"], key=lambda status: status["createdAt"])
+    verdict, note = _verdict(statuses)
+    return Deployment(
+        id=int(node["databaseId"]),
+        environment=str(node["environment"]),
+        created_at=str(node["createdAt"]),
+        verdict=verdict,
+        note=note,
+        payload=payload,
+    )
+
+
+def _payload(value: Any) -> Payload | None:
+    """GraphQL gives the payload as a string, sometimes encoded twice."""
+    for _ in range(3):
+        if not isinstance(value, str):
+            break
+        try:
+            value = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return None
+    try:
+        payload = msgspec.convert(value, Payload)
+    except msgspec.ValidationError:
+        return None
+    return payload if payload.cicd == FORMAT else None
+
+
+def _verdict(statuses: Sequence[Mapping[str, Any]]) -> tuple[Verdict, str]:
+    """The newest status that says a verdict of ours; `inactive` ones that GitHub adds by itself say none."""
+    for status in reversed(statuses):
+        head, _, note = str(status.get("description") or "").partition(": ")
+        for verdict in VERDICTS:
+            if head == verdict:
+                return verdict, note
+    return "in-progress", ""
+
+
+def description(verdict: Verdict, note: str) -> str:
+    """A status description that read_deployment understands; GitHub takes at most 140 characters."""
+    text = f"{verdict}: {note}"
+    return text if len(text) <= 140 else text[:139] + "…"
+
+
+def of(ledger: Sequence[Deployment], environment: str) -> list[Deployment]:
+    """The environment's deployments, newest first."""
+    return [entry for entry in ledger if entry.environment == environment]
+
+
+def current(ledger: Sequence[Deployment], environment: str) -> Deployment | None:
+    """What runs there: the newest deployment that took effect and was not taken back."""
+    for entry in of(ledger, environment):
+        if entry.verdict in ("stable", "inconclusive"):
+            return entry
+    return None
+
+
+def last_healthy(ledger: Sequence[Deployment], environment: str, current_id: str) -> list[Deployment]:
+    """Stable deployments of other releases than the current one, newest first.
+
+    Never simply the one before: it may have failed. A release that was rolled back is none of these, even if an
+    earlier deployment of it was stable.
+    """
+    bad = {entry.release.id for entry in of(ledger, environment) if entry.verdict in ("rolled-back", "failed")}
+    return [
+        entry
+        for entry in of(ledger, environment)
+        if entry.verdict == "stable" and entry.release.id != current_id and entry.release.id not in bad
+    ]
+
+
+def stable_images(ledger: Sequence[Deployment], environment: str) -> set[str]:
+    """Digests that are stable in the environment."""
+    return {entry.release.image for entry in of(ledger, environment) if entry.verdict == "stable"} - poisoned(
+        ledger, environment
+    )
+
+
+def poisoned(ledger: Sequence[Deployment], environment: str) -> set[str]:
+    """Digests whose newest deployment in the environment failed or was rolled back."""
+    seen: dict[str, Verdict] = {}
+    for entry in of(ledger, environment):
+        if entry.verdict != "in-progress":
+            seen.setdefault(entry.release.image, entry.verdict)
+    return {image for image, verdict in seen.items() if verdict in ("failed", "rolled-back")}

@@ -1,0 +1,160 @@
+"""What a deployment will do, as a value: refusals first, then reversible steps."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from cicd.core.migrations import Migration
+from cicd.core.release import Release, digest
+
+Kind = Literal["promote", "rollback"]
+StepKind = Literal["prepare", "migrate", "start", "verify", "switch", "watch", "downgrade", "settle"]
+Slot = Literal["blue", "green"]
+RollbackClass = Literal["code only", "code and schema", "forward only"]
+SLOTS: tuple[Slot, Slot] = ("blue", "green")
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One reversible action.
+
+    Attributes:
+        kind: what.
+        release: id of the release whose code and settings it uses.
+        slot: where, for steps that concern one.
+        revision: of the schema to reach, for migrate and downgrade; "base" for none.
+    """
+
+    kind: StepKind
+    release: str
+    slot: str = ""
+    revision: str = ""
+
+    def __str__(self) -> str:
+        where = f" {self.slot}" if self.slot else ""
+        to = f" to {self.revision}" if self.revision else ""
+        return f"{self.kind}{where}{to}"
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs in an environment, as its target says.
+
+    Attributes:
+        release: the one that has the traffic; None before the first deployment.
+        slot: where it runs.
+        warm: release id in the other slot, alive but without traffic; empty for none.
+    """
+
+    release: Release | None = None
+    slot: str = ""
+    warm: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment before it happens.
+
+    Attributes:
+        kind: promote or rollback.
+        environment: where.
+        release: what will run.
+        replaces: what runs now.
+        steps: in order.
+        migrations: that will be applied (promote) or taken back (rollback, last first).
+        rollback_class: how one would get back from it.
+        settings: names of settings that change.
+    """
+
+    kind: Kind
+    environment: str
+    release: Release
+    replaces: Release | None
+    steps: list[Step]
+    migrations: list[Migration] = []
+    rollback_class: RollbackClass = "code only"
+    settings: list[str] = []
+
+    @property
+    def hash(self) -> str:
+        """Binds an approval to this plan. Secrets are not in it: the job that plans cannot see the environment's."""
+        return digest(
+            [
+                self.kind,
+                self.environment,
+                self.release.sha,
+                self.release.image,
+                self.release.manifest,
+                self.release.schema,
+                self.replaces.id if self.replaces else "",
+                [step.kind for step in self.steps],
+                [migration.revision for migration in self.migrations],
+            ]
+        )[7:23]
+
+
+def idle(slot: str) -> Slot:
+    """The slot that is not `slot`; blue when nothing runs."""
+    return "green" if slot == "blue" else "blue"
+
+
+def rollback_class(migrations: Sequence[Migration]) -> RollbackClass:
+    """How a release that brings these migrations can be left again."""
+    if any(migration.kind == "irreversible" for migration in migrations):
+        return "forward only"
+    return "code and schema" if migrations else "code only"
+
+
+def plan_promotion(
+    environment: str,
+    release: Release,
+    running: Running,
+    migrations: Sequence[Migration],
+    settings: Sequence[str],
+) -> Plan:
+    """Put `release` into the idle slot, prove it, switch, watch.
+
+    Expanding migrations run before the slot starts: the code that runs tolerates them, and the new code finds its
+    schema from its first request on.
+    """
+    slot, id_ = idle(running.slot), release.id
+    steps = [Step(kind="prepare", release=id_)]
+    if migrations:
+        steps.append(Step(kind="migrate", release=id_, revision=release.schema))
+    steps += [Step(kind=kind, release=id_, slot=slot) for kind in ("start", "verify", "switch", "watch")]
+    steps.append(Step(kind="settle", release=id_, slot=slot))
+    return Plan(
+        kind="promote",
+        environment=environment,
+        release=release,
+        replaces=running.release,
+        steps=steps,
+        migrations=list(migrations),
+        rollback_class=rollback_class(migrations),
+        settings=sorted(settings),
+    )
+
+
+def plan_rollback(environment: str, release: Release, running: Running, migrations: Sequence[Migration]) -> Plan:
+    """Go back to an older `release`: promote with an older record.
+
+    Traffic leaves the new code first; then the new release's code, which alone knows the way, takes the schema back
+    to the revision of the older record.
+
+    Args:
+        migrations: those to take back, last first.
+    """
+    slot, id_ = idle(running.slot), release.id
+    steps: list[Step] = []
+    if running.warm != id_:
+        steps.append(Step(kind="start", release=id_, slot=slot))
+    steps += [Step(kind=kind, release=id_, slot=slot) for kind in ("verify", "switch")]
+    if migrations and running.release:
+        steps.append(Step(kind="downgrade", release=running.release.id, revision=release.schema or "base"))
+    steps.append(Step(kind="settle", release=id_, slot=slot))
+    return Plan(
+        kind="rollback",
+        environment=environment,
+        release=release,
+        replaces=running.release,
+        steps=steps,
+        migrations=list(migrations),
+    )
