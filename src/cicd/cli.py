@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import platform
-import shlex
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -122,16 +121,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def expand_root(arguments: list[str], env: Mapping[str, str]) -> list[str]:
-    """`from-inputs` (the root action) → the command and arguments that its inputs name."""
+    """`from-inputs` (the root action) → the command that its input names, which then reads its own inputs."""
     if arguments[:1] != ["from-inputs"]:
         return arguments
-    root = read_inputs(ROOT, {}, env)
-    if root.command not in COMMANDS:
-        raise UsageError(f"There is no command `{root.command}`", next_step=f"use one of {', '.join(COMMANDS)}")
-    try:
-        return [root.command, *shlex.split(root.arguments)]
-    except ValueError as error:
-        raise UsageError(f"arguments cannot be split: {error}", next_step="close the quotes") from error
+    return [read_inputs(ROOT, {}, env).command]
 
 
 def refusal(error: CicdError) -> Result:
@@ -149,7 +142,10 @@ def refusal(error: CicdError) -> Result:
 def bug_report() -> str:
     """An unexpected error, such that it can be pasted into an issue."""
     where = f"cicd {__version__}, Python {platform.python_version()}, {platform.platform()}"
-    return f"An unexpected error, which is a bug in cicd. Please open an issue with this:\n{where}\n{traceback.format_exc()}"
+    return (
+        f"An unexpected error, which is a bug in cicd. Please open an issue with this:\n{where}\n"
+        + traceback.format_exc()
+    )
 
 
 def report(command: str, result: Result, runner: Runner, as_json: bool) -> int:

@@ -4,7 +4,7 @@
 `cicd generate`; a test proves that they agree. Every input is a string, as on GitHub; an empty one means "not given".
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any
 
 TOKEN = "${{ github.token }}"  # noqa: S105 - an expression, not a token
@@ -149,15 +149,6 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Root:
-    """Run any cicd command."""
-
-    command: str = given("The command, such as `build` or `status`.", required=True)
-    arguments: str = given("Its arguments, split as a shell would.")
-    token: str = token_input()
-
-
-@dataclass(frozen=True)
 class Command:
     """A command that the contract describes.
 
@@ -217,7 +208,27 @@ COMMANDS = {
     )
 }
 
-ROOT = Command("cicd", Root, (Output("image", "What `build` gives."), Output("plan", "What `plan` gives.")), ".")
+
+def root_inputs() -> type:
+    """The root action's inputs: the command, and every input of every command; each command reads its own."""
+    entries: dict[str, Any] = {
+        "command": given("The command to run.", required=True, choices=tuple(COMMANDS)),
+    }
+    for command in COMMANDS.values():
+        for entry in fields(command.inputs):
+            metadata = {**entry.metadata, "required": False}
+            entries.setdefault(entry.name, field(default=entry.default, repr=entry.repr, metadata=metadata))
+    made = make_dataclass("Root", [(name, str, entry) for name, entry in entries.items()], frozen=True)
+    made.__doc__ = "Run any cicd command."
+    return made
+
+
+def root_outputs() -> tuple[Output, ...]:
+    """Every output of every command, each once."""
+    return tuple({output.name: output for command in COMMANDS.values() for output in command.outputs}.values())
+
+
+ROOT = Command("cicd", root_inputs(), root_outputs(), ".")
 
 
 def input_name(attribute: str) -> str:

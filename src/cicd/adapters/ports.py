@@ -26,7 +26,8 @@ def require_free(port: int, what: str) -> None:
 def _owner(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            here = connection.laddr and connection.laddr.port == port
+            if here and connection.status == psutil.CONN_LISTEN and connection.pid:
                 return f"process {connection.pid} ({psutil.Process(connection.pid).name()}) listens on it"
     except psutil.Error:
         pass

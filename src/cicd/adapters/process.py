@@ -2,13 +2,14 @@
 
 import contextlib
 import os
+import select
 import shlex
 import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,9 @@ import psutil
 from cicd.errors import CommandFailed, ToolMissing
 
 TRACKING = "RUNNER_TRACKING_ID"  # GitHub's runner ends what carries it when the job ends
+
+POLITELY = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 1.0))
+LAST_WORDS = 1.0  # seconds that output is still taken after the program has ended
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ def run(
     check: bool = True,
     each_line: Callable[[str], None] | None = None,
     next_step: str = "",
+    ending: Sequence[tuple[signal.Signals, float]] = POLITELY,
 ) -> Completed:
     """Run a program to its end.
 
@@ -63,6 +68,7 @@ def run(
         check: whether a non-zero end raises CommandFailed, with the last lines of its output.
         each_line: called with every line of its output as it comes.
         next_step: what the error tells the user to do.
+        ending: signals that end it where it must be ended, each with the seconds that it is given then.
 
     Raises:
         ToolMissing: the program is not there. CommandFailed: see `check`.
@@ -73,7 +79,7 @@ def run(
 
     def expire() -> None:
         timed_out.set()
-        end_group(child.pid)
+        end_group(child.pid, ending)
 
     timer = threading.Timer(timeout, expire) if timeout else None
     if timer:
@@ -82,14 +88,13 @@ def run(
     try:
         assert child.stdout is not None
         with child.stdout as stream:
-            for raw in stream:
-                line = raw.decode(errors="replace").rstrip("\r\n")
+            for line in _lines(child, stream):
                 lines.append(line)
                 if each_line:
                     each_line(line)
         code = child.wait()
     except BaseException:
-        end_group(child.pid)
+        end_group(child.pid, ending)
         child.wait()
         raise
     finally:
@@ -99,6 +104,25 @@ def run(
     if check and (code or done.timed_out):
         raise failure(done, next_step)
     return done
+
+
+def _lines(child: subprocess.Popen[bytes], stream: IO[bytes]) -> Iterator[str]:
+    """The lines that come from `stream` until all who can write to it, or the child and its LAST_WORDS, have ended.
+
+    A server that the child leaves behind may hold the stream open for ever.
+    """
+    rest, deadline = b"", float("inf")
+    while time.monotonic() < deadline:
+        if select.select([stream], [], [], 0.1)[0]:
+            chunk = os.read(stream.fileno(), 65536)
+            if not chunk:
+                break
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
+        if deadline == float("inf") and child.poll() is not None:
+            deadline = time.monotonic() + LAST_WORDS
+    if rest:
+        yield rest.decode(errors="replace").rstrip("\r")
 
 
 def failure(done: Completed, next_step: str = "") -> CommandFailed:
@@ -168,16 +192,45 @@ def stop(process: ProcessId, *, grace: float = 10.0) -> None:
     psutil.wait_procs(left, timeout=5)
 
 
-def end_group(pid: int, *, grace: float = 5.0) -> None:
-    """End the process group that `pid` leads, politely first."""
-    for signal_number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 0.0)):
+def end_group(pid: int, ending: Sequence[tuple[signal.Signals, float]] = POLITELY) -> None:
+    """End the process group that `pid` leads, all of it: a signal, a while to obey, the next signal."""
+    for signal_number, seconds in ending:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal_number)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and psutil.pid_exists(pid):
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return
+        while group_alive(pid):
+            if time.monotonic() >= deadline:
+                break
             time.sleep(0.05)
+        else:
+            return
+
+
+def group_alive(pid: int) -> bool:
+    """Whether a process of the group still runs; one that has ended and waits to be reaped does not."""
+    for member in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(member.pid) == pid and member.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[None]:
+    """SIGTERM interrupts as SIGINT does (a runner that cancels sends both), and only the first of them counts: what is
+    then undone is not interrupted again."""
+
+    def once(number: int, _: object) -> None:
+        for other in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, once) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def which(program: str, path: str | None = None) -> str | None:

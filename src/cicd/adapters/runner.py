@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -91,6 +92,20 @@ class Runner:
         finally:
             core.end_group()
             sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def verbatim(self) -> Iterator[None]:
+        """Lines of others go by. A test may print `::add-mask::` or `::error::`, by malice or because it tests such a
+        thing; between these two lines, whose token nobody can guess, the runner takes no line for a command."""
+        if not self.is_actions:
+            yield
+            return
+        token = secrets.token_hex(16)
+        self.say(f"::stop-commands::{token}")
+        try:
+            yield
+        finally:
+            self.say(f"::{token}::")
 
     def annotate(self, level: Level, message: str, *, file: str = "", line: int = 0, title: str = "") -> None:
         """A message that the run's page shows; on a file's line if given."""

@@ -47,6 +47,13 @@ def build(root: Path, folder: Path, sha: str, files: list[str]) -> str:
     return image
 
 
+def tag_of(folder: Path, sha: str) -> str:
+    """A tag of the commit, as a label for people; empty if it has none or is not in this checkout."""
+    done = run(["git", "-C", str(folder), "tag", "--points-at", sha, "--sort=-version:refname"], check=False)
+    lines = done.output.splitlines()
+    return lines[0] if done.code == 0 and lines else ""
+
+
 def digest_of(path: Path) -> str:
     """sha256 of a file, hexadecimal."""
     with path.open("rb") as file:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from cicd.adapters.runner import Runner
-from cicd.adapters.store import read_texts
-from cicd.commands.read import Site, read_config
+from cicd.adapters.store import read_texts, tag_of
+from cicd.commands.read import Site
 from cicd.contract import Plan as Inputs
 from cicd.core.migrations import Migration, between, head, read_migrations
 from cicd.core.plan import Plan, Running, plan_promotion
@@ -37,7 +37,7 @@ class Proposal:
 
 def main(inputs: Inputs, runner: Runner) -> Result:
     """Say it; nothing is touched, GitHub is not asked."""
-    site = Site.of(read_config(inputs.working_directory, inputs.config), inputs.environment, runner)
+    site = Site.of(inputs.working_directory, inputs.config, inputs.environment, runner)
     proposal = propose(
         site, runner, bare_digest(inputs.image), full_sha(inputs.sha or runner.sha), inputs.version, inputs.app_env
     )
@@ -65,7 +65,7 @@ def propose(site: Site, runner: Runner, image: str, sha: str, version: str, app_
         config=config_digest(public, secrets, site.target.key()),
         schema=head(migrations),
         manifest=digest([msgspec.to_builtins(site.deploy), msgspec.to_builtins(site.environment.ports)]),
-        version=version,
+        version=version or tag_of(site.folder, sha),
     )
     running = site.running()
     pending = between(migrations, running.release.schema if running.release else "", release.schema)

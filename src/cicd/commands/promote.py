@@ -5,7 +5,7 @@ from cicd.adapters.runner import Runner
 from cicd.commands.approval import require_approval
 from cicd.commands.deploy import carry_out, recover
 from cicd.commands.plan import Proposal, propose
-from cicd.commands.read import Site, read_config
+from cicd.commands.read import Site
 from cicd.contract import Promote
 from cicd.core.ledger import current
 from cicd.core.preflight import first_of, refusals
@@ -17,8 +17,7 @@ from cicd.errors import NotApproved, UsageError
 
 def main(inputs: Promote, runner: Runner) -> Result:
     """Build what promote needs, and run it."""
-    config = read_config(inputs.working_directory, inputs.config)
-    site = Site.of(config, inputs.environment, runner)
+    site = Site.of(inputs.working_directory, inputs.config, inputs.environment, runner)
     return promote(inputs, runner, site, GitHub(runner, inputs.token))
 
 

@@ -40,13 +40,15 @@ class Site:
     environment: Environment
     target: Target
     engine: Engine
+    folder: Path
 
     @classmethod
-    def of(cls, config: Config, name: str, runner: Runner) -> "Site":
-        """Raises ConfigError, UnknownEnvironment."""
+    def of(cls, folder: str, config_path: str, name: str, runner: Runner) -> "Site":
+        """The environment `name` of the project in `folder`. Raises ConfigError, UnknownEnvironment."""
+        config = read_config(folder, config_path)
         environment, deploy = environment_of(config, name), deploy_of(config)
         target = Target(target_root(runner), config.app, name)
-        return cls(config, deploy, name, environment, target, ENGINES[deploy.engine](target, runner))
+        return cls(config, deploy, name, environment, target, ENGINES[deploy.engine](target, runner), Path(folder))
 
     def router(self, runner: Runner) -> Router:
         return ROUTERS[self.deploy.router](self.target, runner)

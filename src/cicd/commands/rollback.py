@@ -3,7 +3,7 @@
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
 from cicd.commands.deploy import carry_out, recover
-from cicd.commands.read import Site, read_config
+from cicd.commands.read import Site
 from cicd.contract import Rollback
 from cicd.core.ledger import Deployment, current, last_healthy
 from cicd.core.migrations import Migration, between
@@ -15,8 +15,8 @@ from cicd.errors import NothingToRollBackTo
 
 def main(inputs: Rollback, runner: Runner) -> Result:
     """Build what rollback needs, and run it."""
-    config = read_config(inputs.working_directory, inputs.config)
-    return rollback(inputs, runner, Site.of(config, inputs.environment, runner), GitHub(runner, inputs.token))
+    site = Site.of(inputs.working_directory, inputs.config, inputs.environment, runner)
+    return rollback(inputs, runner, site, GitHub(runner, inputs.token))
 
 
 def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub) -> Result:

@@ -213,4 +213,4 @@ class TargetSteps:
         running = self.before_running.release
         keep = {record.release.id, *known[: record.deploy.keep - 1], *(self.engine.alive(slot) for slot in SLOTS)}
         removed = self.target.prune(keep | ({running.id} if running else set()))
-        return f"{len(keep)} releases kept, {len(removed)} removed"
+        return f"{len(keep - {''})} releases kept, {len(removed)} removed"

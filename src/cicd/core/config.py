@@ -66,10 +66,9 @@ class Watch(_Section, frozen=True):
 class Deploy(_Section, frozen=True):
     """How releases run.
 
-    `run` is the application's command; `$PORT`, `$HOST` and `$RELEASE` in it are filled in. `files` limits what the image
-    holds (paths below the repository; empty: all of it). `env` are settings of all environments. `hold` is how long the
-    slot that was left stays warm; `keep` how many releases stay on the target; `drain` how long a slot that is
-    stopped may take to finish.
+    `run` is the application's command; `$PORT`, `$HOST` and every setting in it are filled in. `files` limits what the
+    image holds (paths below the repository; empty: all of it). `env` are settings of all environments. `keep` is how
+    many releases stay on the target. The slot that was left stays warm until the next promotion needs it.
     """
 
     run: str
@@ -81,9 +80,7 @@ class Deploy(_Section, frozen=True):
     migrate: Literal["alembic", "none"] = "none"
     health: Health = Health()
     watch: Watch = Watch()
-    hold: Duration = 1800
     keep: Annotated[int, msgspec.Meta(ge=2)] = 5
-    drain: Duration = 10
 
 
 class Ports(_Section, frozen=True):

@@ -22,8 +22,10 @@ def plan_markdown(plan: Plan) -> str:
         f"- **rollback class** {plan.rollback_class}",
         f"- **settings that change** {', '.join(f'`{escape(name)}`' for name in plan.settings) or 'none'}",
     ]
-    for migration in plan.migrations:
-        lines.append(f"- **migration** `{escape(migration.revision)}` {migration.kind}: {escape(migration.title)}")
+    lines += [
+        f"- **migration** `{escape(migration.revision)}` {migration.kind}: {escape(migration.title)}"
+        for migration in plan.migrations
+    ]
     lines += ["", "Steps: " + " → ".join(str(step) for step in plan.steps), "", f"Plan `{plan.hash}`"]
     return "\n".join(lines)
 

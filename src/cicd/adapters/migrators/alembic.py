@@ -1,0 +1,60 @@
+"""Alembic, run by the interpreter and with the settings of the code whose migrations they are."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from cicd.adapters.process import Completed
+from cicd.errors import MigrationFailed
+
+Run = Callable[[Sequence[str]], Completed]
+"""Runs a program where the code lies, with its settings; does not check its end."""
+
+# `0002 (head)`; whatever env.py or its logging says besides has more words.
+REVISION = re.compile(r"([\w.+-]+)((?: \((?:effective )?(?:head|branchpoint|mergepoint)\))*)")
+
+
+def current(run: Run, python: str = "python") -> str:
+    """The revision that the database is at; empty before the first. Raises MigrationFailed."""
+    lines = _alembic(run, python, "current").output.splitlines()
+    found = sorted({match[1] for line in lines if (match := REVISION.fullmatch(line.strip()))})
+    if len(found) > 1:
+        raise MigrationFailed(
+            f"The database is at more than one revision: {', '.join(found)}",
+            cause="its migrations have several heads",
+            next_step="write a migration that merges them (`alembic merge heads`)",
+        )
+    return found[0] if found else ""
+
+
+def upgrade(run: Run, revision: str = "head", python: str = "python") -> str:
+    """Take the schema up to a revision; gives the one that it is at then. Raises MigrationFailed."""
+    _alembic(run, python, "upgrade", revision)
+    return current(run, python)
+
+
+def downgrade(run: Run, revision: str, python: str = "python") -> str:
+    """Take the schema down to a revision, `base` or empty for none at all. Raises MigrationFailed."""
+    _alembic(run, python, "downgrade", revision or "base")
+    return current(run, python)
+
+
+def _alembic(run: Run, python: str, *arguments: str) -> Completed:
+    done = run([python, "-m", "alembic", *arguments])
+    if done.code or done.timed_out:
+        raise failure(done, f"alembic {' '.join(arguments)}")
+    return done
+
+
+def failure(done: Completed, what: str) -> MigrationFailed:
+    """The error that a migration's end is worth: the last lines hold the database's own words."""
+    tail = "\n".join(done.output.strip().splitlines()[-20:])
+    how = "did not end in time" if done.timed_out else f"ended with {done.code}"
+    if "No module named alembic" in done.output:
+        return MigrationFailed(
+            f"`{what}` cannot be run: {tail}",
+            cause="Alembic is not among the project's dependencies",
+            next_step="add `alembic` to its requirements",
+        )
+    return MigrationFailed(
+        f"`{what}` {how}:\n{tail}", next_step="mend the migration, try it with `alembic upgrade head`"
+    )

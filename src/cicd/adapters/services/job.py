@@ -1,0 +1,167 @@
+"""The servers of one job: known to its later steps by a state file, ended with it by a watcher.
+
+A composite action has no step that runs at the end of the job. GitHub's runner ends every process that carries its
+tracking id; elsewhere (and besides) the watcher does, when the job's own process or its temp folder is gone.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from cicd.adapters.folders import locked, private_folder, write_private
+from cicd.adapters.process import TRACKING, ProcessId, find, spawn, stop
+from cicd.adapters.runner import Runner
+from cicd.adapters.services.place import Account
+from cicd.core.services import Ancestor, job_process
+from cicd.errors import ServiceFailed
+
+WATCHER = Path(__file__).with_name("watcher.py")
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that answered. Its state file is ours alone (0600), for the password is in it."""
+
+    name: str
+    version: tuple[int, ...]
+    source: str
+    settings: dict[str, str]
+    port: int
+    url: str
+    password: str
+    folder: str
+    pid: int
+    started: float
+    seconds: float
+
+    @property
+    def process(self) -> ProcessId:
+        return ProcessId(self.pid, self.started)
+
+    def __repr__(self) -> str:
+        return f"Server({self.name}, port {self.port})"
+
+
+class State(msgspec.Struct):
+    """What the watcher needs: every process that was started, and the servers that got ready."""
+
+    servers: list[Server] = []
+    processes: list[tuple[int, float]] = []
+    watcher: tuple[int, float] = (0, 0.0)
+
+
+@dataclass
+class Job:
+    """The servers of one job.
+
+    Attributes:
+        folder: holds the state and the servers' data.
+        owner: the process whose end is the end of the job; 0 when it cannot be told.
+    """
+
+    folder: Path
+    owner: int
+    env: dict[str, str]
+    state: State = field(default_factory=State)
+    guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, runner: Runner) -> Iterator["Job"]:
+        """The job that we are in; one step at a time. Raises ServiceFailed when its folder cannot be written."""
+        owner = owner_of_job()
+        folder = runner.temp / f"cicd-services-{owner}"
+        env = {name: runner.env[name] for name in ("PATH", TRACKING) if runner.env.get(name)}
+        try:
+            private_folder(folder)
+            with locked(folder):
+                yield cls(folder, owner, env, read_state(folder) or State())
+        except OSError as error:
+            raise ServiceFailed(
+                f"The job's temp folder cannot be used: {error}", next_step="set RUNNER_TEMP to a folder of your own"
+            ) from error
+
+    def running(self) -> dict[str, Server]:
+        """The servers that live."""
+        return {server.name: server for server in self.state.servers if find(server.process)}
+
+    def new_folder(self, name: str, account: Account) -> Path:
+        """A folder for a server's data. Raises OSError."""
+        if account.uid is not None:
+            self.folder.chmod(0o711)  # names in it cannot be guessed, and the server has to get through
+        folder = self.folder / f"{name}-{secrets.token_hex(8)}"
+        folder.mkdir(mode=0o700)
+        account.own(folder)
+        return folder
+
+    def note(self, process: ProcessId) -> None:
+        """A process was started: from here on it ends with the job."""
+        self._change(lambda state: state.processes.append((process.pid, process.started)))
+
+    def add(self, server: Server) -> None:
+        """A server is ready."""
+        self._change(lambda state: state.servers.append(server))
+
+    def remove(self, server: Server) -> None:
+        """End a server and remove its data."""
+        stop(server.process, grace=2)
+        shutil.rmtree(server.folder, ignore_errors=True)
+        self._change(lambda state: state.servers.remove(server))
+
+    def _change(self, change: Callable[[State], object]) -> None:
+        with self.guard:
+            change(self.state)
+            self.state.processes = [one for one in self.state.processes if find(ProcessId(*one))]
+            write_private(self.folder / "state.json", msgspec.json.encode(self.state).decode())
+
+    def watch(self) -> ProcessId:
+        """See to it that the servers end with the job. Before the first one starts, so that none is ever missed."""
+        watcher = ProcessId(*self.state.watcher)
+        if watcher.pid and find(watcher):
+            return watcher
+        self._change(lambda state: state)  # the file must be there: without it the watcher ends
+        argv = [sys.executable, "-I", str(WATCHER), str(self.folder), str(self.owner)]
+        watcher = spawn(argv, env=self.env, cwd=Path("/"), log=self.folder / "watcher.log")
+        self._change(lambda state: setattr(state, "watcher", (watcher.pid, watcher.started)))
+        return watcher
+
+    def close_if_empty(self) -> None:
+        """Without servers there is nothing to watch or keep."""
+        if not self.running():
+            if self.state.watcher[0]:
+                stop(ProcessId(*self.state.watcher), grace=2)
+            end(self.folder, self.state)
+
+
+def read_state(folder: Path) -> State | None:
+    """The state of a job; None when there is none that can be read."""
+    try:
+        return msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def end(folder: Path, state: State) -> None:
+    """End all processes of a job, side by side, and remove its folder."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: stop(ProcessId(*one), grace=2), state.processes))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def owner_of_job() -> int:
+    """The process whose end is the end of our job; 0 when there is none above us."""
+    ancestors = []
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process().parents():
+            if process.pid > 1:
+                ancestors.append(Ancestor(process.pid, process.name()))
+    return job_process(ancestors, os.getsid(0))

@@ -1,0 +1,270 @@
+"""setup-env: servers, interpreter and dependencies side by side, then the schema.
+
+Servers of an earlier step of the job are used again when they have the version and at least the settings asked for;
+otherwise a new, empty one takes their place. They end with the job (adapters/services/job.py).
+"""
+
+import os
+import shlex
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cicd.adapters.folders import environment_root
+from cicd.adapters.migrators import alembic
+from cicd.adapters.process import Completed, find, run
+from cicd.adapters.python_env import Python, Requirements, Venv, ensure_venv, find_python, find_requirements
+from cicd.adapters.runner import Runner
+from cicd.adapters.services import SERVICES, Job, Server, check_settings, start
+from cicd.adapters.together import interruptible, together
+from cicd.contract import SetupEnv
+from cicd.core.config import Config, parse_config
+from cicd.core.results import Result
+from cicd.core.services import Wanted, wanted_services, will_do
+from cicd.core.text import escape
+from cicd.errors import ConfigError, MigrationFailed, UsageError
+
+ALEMBIC = "alembic"
+MIGRATION_LIMIT = 1800.0  # seconds
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be there when we are done.
+
+    Attributes:
+        servers: to bring up.
+        python: as asked for, by version or path; empty for the one at hand.
+        requirements: what to install.
+        migrate: command that brings the schema up to date; empty for none.
+        folder: the project's.
+    """
+
+    servers: list[Wanted]
+    python: str
+    requirements: Requirements
+    migrate: list[str]
+    folder: Path
+
+
+def main(inputs: SetupEnv, runner: Runner) -> Result:
+    """Bring up what the project needs and export how to reach it."""
+    with interruptible():
+        plan = decide(inputs, read_optional_config(inputs))
+        with Job.opened(runner) as job:
+            return bring_up(plan, job, runner, start)
+
+
+def read_optional_config(inputs: SetupEnv) -> Config | None:
+    """The config; None when the project has none and nothing asks for one. Raises ConfigError."""
+    path = Path(inputs.working_directory) / inputs.config
+    try:
+        return parse_config(path.read_text(encoding="utf-8"), str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        if inputs.config == SetupEnv().config and not inputs.suite:
+            return None
+        asked = f"suite `{inputs.suite}` is looked up there" if inputs.suite else "`config` names it"
+        raise ConfigError(f"There is no {path}", cause=asked, next_step="add the file, or mend the inputs") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", next_step="mend the file") from error
+
+
+def decide(inputs: SetupEnv, config: Config | None) -> Plan:
+    """What inputs and config ask for, inputs first. Raises UsageError, ConfigError, DependenciesFailed."""
+    folder = Path(inputs.working_directory)
+    if not folder.is_dir():
+        raise UsageError(
+            f"working-directory: there is no folder `{folder}`", next_step="check the repository out first"
+        )
+    servers = wanted_services(
+        config, suite=inputs.suite, services=inputs.services, settings=inputs.settings, known=SERVICES
+    )
+    for wanted in servers:
+        check_settings(wanted)
+    requirements = find_requirements(inputs.requirements, config.requirements if config else [], folder)
+    python = inputs.python or (config.python if config else "")
+    return Plan(servers, python, requirements, migration(inputs.migrate, config, servers), folder.resolve())
+
+
+def migration(given: str, config: Config | None, servers: Sequence[Wanted]) -> list[str]:
+    """The migration's command: the input's, else the config's if a database is brought up; empty for none."""
+    if given == "none":
+        return []
+    if given:
+        try:
+            return shlex.split(given)
+        except ValueError as error:
+            raise UsageError(f"migrate cannot be split: {error}", next_step="close the quotes") from error
+    configured = config.deploy.migrate if config and config.deploy else "none"
+    has_database = any(wanted.name == "postgres" for wanted in servers)
+    return [ALEMBIC] if configured == ALEMBIC and has_database else []
+
+
+def bring_up(plan: Plan, job: Job, runner: Runner, start_server: Callable[..., Server]) -> Result:
+    """Do what the plan says; after an error or a signal nothing that it started is left."""
+    stopping, kept = threading.Event(), _reusable(plan, job)
+    tasks: dict[str, Callable[[], Any]] = {
+        wanted.name: partial(_started, start_server, wanted, job, runner, stopping)
+        for wanted in plan.servers
+        if wanted.name not in kept
+    }
+    tasks["python"] = partial(_python, plan, runner)
+    _replace(tasks, job, runner)
+    try:
+        if plan.servers:
+            job.watch()
+        done = together(tasks, stopping)
+        venv: Venv | Python = done.pop("python")
+        for server in kept.values():
+            runner.mask(server.password)
+            runner.say(f"{server.name} {_dotted(server)} runs already, on port {server.port}: used again")
+        servers = {wanted.name: kept.get(wanted.name) or done[wanted.name] for wanted in plan.servers}
+        migrated = _migrate(plan, servers, venv, runner)
+    except BaseException:
+        for server in job.running().values():
+            if server.name not in kept:
+                job.remove(server)
+        job.close_if_empty()
+        raise
+    _export(servers, venv, runner)
+    return _report(plan, servers, set(kept), venv, migrated, job, runner)
+
+
+def _reusable(plan: Plan, job: Job) -> dict[str, Server]:
+    """Servers of an earlier step that will do."""
+    running = job.running()
+    return {
+        wanted.name: running[wanted.name]
+        for wanted in plan.servers
+        if wanted.name in running and will_do(wanted, running[wanted.name].version, running[wanted.name].settings)
+    }
+
+
+def _replace(tasks: Mapping[str, object], job: Job, runner: Runner) -> None:
+    for server in job.running().values():
+        if server.name in tasks:
+            runner.say(f"{server.name} {_dotted(server)} runs with other settings: a new, empty one takes its place")
+            job.remove(server)
+
+
+def _started(
+    start_server: Callable[..., Server], wanted: Wanted, job: Job, runner: Runner, stopping: threading.Event
+) -> Server:
+    server = start_server(wanted, job, runner, stopping)
+    origin = "this machine" if server.source == "path" else "the wheel"
+    runner.say(f"{server.name} {_dotted(server)} from {origin}: ready in {server.seconds:.2f} s, port {server.port}")
+    return server
+
+
+def _python(plan: Plan, runner: Runner) -> Venv | Python:
+    """The venv, or the interpreter as it is where nothing is to be installed and no version was asked for."""
+    python = find_python(plan.python, runner)
+    if not plan.requirements and not plan.python:
+        return python
+    venv = ensure_venv(plan.requirements, python, environment_root(runner), runner, pip=True)
+    how = "was there already" if venv.reused else f"made by {venv.installer} in {venv.seconds:.1f} s"
+    runner.say(f"Python {venv.version} with the project's dependencies: {how}")
+    return venv
+
+
+def _migrate(plan: Plan, servers: Mapping[str, Server], venv: Venv | Python, runner: Runner) -> dict[str, Any]:
+    if not plan.migrate:
+        return {}
+    started, env = time.monotonic(), _project_env(servers, venv, runner)
+
+    def in_project(argv: Sequence[str]) -> Completed:
+        return run(argv, env=env, cwd=plan.folder, check=False, timeout=MIGRATION_LIMIT)
+
+    command = shlex.join(plan.migrate)
+    if plan.migrate == [ALEMBIC]:
+        revision = alembic.upgrade(in_project, python=str(_interpreter(venv)))
+    else:
+        done, revision = in_project(plan.migrate), ""
+        if done.code or done.timed_out:
+            raise alembic.failure(done, command)
+    seconds = round(time.monotonic() - started, 3)
+    runner.say(f"Schema brought up to date by `{command}` in {seconds:.1f} s" + (f": {revision}" if revision else ""))
+    return {"command": command, "revision": revision, "seconds": seconds}
+
+
+def _project_env(servers: Mapping[str, Server], venv: Venv | Python, runner: Runner) -> dict[str, str]:
+    """What the job's later steps will have."""
+    urls = {SERVICES[name].VARIABLE: server.url for name, server in servers.items()}
+    path = f"{_interpreter(venv).parent}{os.pathsep}{runner.env.get('PATH', '')}"
+    return {**runner.env, **urls, "PATH": path}
+
+
+def _interpreter(venv: Venv | Python) -> Path:
+    return venv.python if isinstance(venv, Venv) else venv.path
+
+
+def _export(servers: Mapping[str, Server], venv: Venv | Python, runner: Runner) -> None:
+    for name, server in servers.items():
+        runner.export(SERVICES[name].VARIABLE, server.url)
+    if isinstance(venv, Venv):
+        runner.add_path(venv.python.parent)
+
+
+def _report(
+    plan: Plan,
+    servers: Mapping[str, Server],
+    kept: set[str],
+    venv: Venv | Python,
+    migrated: dict[str, Any],
+    job: Job,
+    runner: Runner,
+) -> Result:
+    made = isinstance(venv, Venv)
+    data = {
+        "services": {
+            name: {
+                "version": _dotted(server),
+                "source": server.source,
+                "seconds": server.seconds,
+                "port": server.port,
+                "reused": name in kept,
+            }
+            for name, server in servers.items()
+        },
+        "python": {
+            "path": str(_interpreter(venv)),
+            "version": venv.version,
+            "seconds": round(venv.seconds, 3) if isinstance(venv, Venv) else 0.0,
+            "reused": venv.reused if isinstance(venv, Venv) else True,
+            "installer": venv.installer if isinstance(venv, Venv) else "",
+        },
+        "migrated": migrated,
+    }
+    outputs = {f"{SERVICES[name].VARIABLE.lower().replace('_', '-')}": server.url for name, server in servers.items()}
+    ready = ", ".join(f"{name} {_dotted(server)}" for name, server in servers.items()) or "no service"
+    ends = f" They end with process {job.owner}, or by `kill {job.state.watcher[0]}`." if servers else ""
+    return Result(
+        decision="done" if servers or made or migrated else "nothing-to-do",
+        message=f"Ready: {ready}, Python {venv.version}." + ("" if runner.is_actions else ends),
+        outputs={**outputs, "python": str(_interpreter(venv))},
+        data=data,
+        summary=summary(data),
+    )
+
+
+def summary(data: Mapping[str, Any]) -> str:
+    """The result as a table for the job's summary; never with a URL, for a password is in it."""
+    lines = ["### setup-env", "", "| what | version | from | ready in |", "| --- | --- | --- | ---: |"]
+    for name, about in data["services"].items():
+        took = "used again" if about["reused"] else f"{about['seconds']:.2f} s"
+        lines.append(f"| {name} | {about['version']} | {about['source']}, port {about['port']} | {took} |")
+    python = data["python"]
+    took = "used again" if python["reused"] else f"{python['seconds']:.1f} s"
+    lines.append(f"| Python | {python['version']} | {python['installer'] or 'as it is'} | {took} |")
+    if migrated := data["migrated"]:
+        revision = escape(migrated["revision"]) or "-"
+        lines.append(f"| schema | {revision} | {escape(migrated['command'])} | {migrated['seconds']:.1f} s |")
+    return "\n".join(lines)
+
+
+def _dotted(server: Server) -> str:
+    return ".".join(map(str, server.version))
