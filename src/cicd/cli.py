@@ -167,4 +167,6 @@ def report(command: str, result: Result, runner: Runner, as_json: bool) -> int:
         runner.say(result.message)
     if as_json:
         print(text, file=sys.stdout, flush=True)
+    elif runner.shell:
+        print("\n".join(runner.shell), file=sys.stdout, flush=True)  # for `eval "$(bin/cicd setup-env)"`
     return result.exit_code

@@ -79,10 +79,13 @@ class RunSuite:
     config: str = config_input()
     working_directory: str = directory_input()
     suite: str = given("Name of the suite in the config, or a name for the report when `run` is given.")
-    run: str = given("Command of the suite, in place of the config's; `pytest` gets its report options by itself.")
+    run: str = given(
+        "Command of the suite, in place of the config's; run without a shell, but `$NAME` is filled in; pytest gets its"
+        " report options by itself."
+    )
     junit: str = given("Path of the JUnit report that the command writes; empty: pytest is told to write one.")
     coverage: str = given("Least line coverage in percent; empty: the config's gate; `none`: not measured.")
-    timeout: str = given("Minutes after which the command is ended.", "60")
+    timeout: str = given("Minutes after which the command is ended; empty: the config's, else 60.")
 
 
 @dataclass(frozen=True)

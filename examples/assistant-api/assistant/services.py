@@ -5,6 +5,8 @@ from typing import cast
 
 from fastapi import Request
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from assistant.counter import MessageCounter
 from assistant.database import Database
@@ -30,7 +32,7 @@ class Services:
 def connect(settings: Settings) -> Services:
     """Opens no connection: the first request does, and /health tells whether it can."""
     database = Database(settings)
-    redis = Redis.from_url(settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
+    redis = connect_redis(settings.redis_url)
     return Services(
         settings=settings,
         database=database,
@@ -38,6 +40,12 @@ def connect(settings: Settings) -> Services:
         counter=MessageCounter(redis, settings.messages_per_minute),
         health=Health(database.probe, redis, settings.health_timeout),
     )
+
+
+def connect_redis(url: str) -> Redis:
+    """Tries once more, for an idle connection may be gone. The client's own ten tries hold a request up."""
+    again = Retry(NoBackoff(), 1)
+    return Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=again)
 
 
 def services_of(request: Request) -> Services:

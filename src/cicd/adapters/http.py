@@ -29,3 +29,23 @@ def _short(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     return "the connection was refused" if "refused" in str(error) else type(error).__name__
+
+
+def json_request(
+    method: str, url: str, token: str, body: object = None, timeout: float = 10.0
+) -> tuple[int, dict[str, str], object]:
+    """One JSON request with a bearer token; gives status, headers and the decoded answer.
+
+    Raises:
+        OSError: no answer.
+    """
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
+    answer = requests.request(method, url, json=body, headers=headers, timeout=timeout)
+    return answer.status_code, dict(answer.headers), answer.json() if answer.content else None
+
+
+def text_request(url: str, timeout: float = 10.0) -> str:
+    """The text of a page. Raises OSError."""
+    answer = requests.get(url, timeout=timeout, headers={"Accept": "text/html"})
+    answer.raise_for_status()
+    return answer.text

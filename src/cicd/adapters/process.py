@@ -140,8 +140,9 @@ def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, 
     environment = {name: value for name, value in env.items() if not (outlive_job and name == TRACKING)}
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
         child = _start(argv, env=environment, cwd=cwd, stdout=output, new_session=True)
+    process = ProcessId(child.pid, psutil.Process(child.pid).create_time())  # before anybody can reap it
     threading.Thread(target=child.wait, daemon=True).start()  # reaped if it ends while we are here
-    return ProcessId(child.pid, psutil.Process(child.pid).create_time())
+    return process
 
 
 def _start(
@@ -213,24 +214,6 @@ def group_alive(pid: int) -> bool:
             if os.getpgid(member.pid) == pid and member.status() != psutil.STATUS_ZOMBIE:
                 return True
     return False
-
-
-@contextlib.contextmanager
-def interrupts() -> Iterator[None]:
-    """SIGTERM interrupts as SIGINT does (a runner that cancels sends both), and only the first of them counts: what is
-    then undone is not interrupted again."""
-
-    def once(number: int, _: object) -> None:
-        for other in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(other, signal.SIG_IGN)
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, once) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def which(program: str, path: str | None = None) -> str | None:

@@ -245,7 +245,7 @@ def _described(folder: Path) -> list[bytes]:
 
 
 def _texts(file: Path, base: Path, seen: set[Path]) -> Iterator[bytes]:
-    """The text of a requirement file and of all that it names; for local projects, where they are and their metadata."""
+    """The text of a requirement file and of all that it names; of local projects, where they are and their metadata."""
     if file in seen or not file.is_file():
         return
     seen.add(file)

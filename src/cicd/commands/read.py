@@ -46,7 +46,8 @@ class Site:
     def of(cls, folder: str, config_path: str, name: str, runner: Runner) -> "Site":
         """The environment `name` of the project in `folder`. Raises ConfigError, UnknownEnvironment."""
         config = read_config(folder, config_path)
-        environment, deploy = environment_of(config, name), deploy_of(config)
+        environment = environment_of(config, name)
+        deploy = deploy_of(config, environment)
         target = Target(target_root(runner), config.app, name)
         return cls(config, deploy, name, environment, target, ENGINES[deploy.engine](target, runner), Path(folder))
 

@@ -1,7 +1,7 @@
 """setup-env: servers, interpreter and dependencies side by side, then the schema.
 
 Servers of an earlier step of the job are used again when they have the version and at least the settings asked for;
-otherwise a new, empty one takes their place. They end with the job (adapters/services/job.py).
+otherwise a new, empty one takes their place once it is ready. They end with the job (adapters/services/job.py).
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Any
 
 from cicd.adapters.folders import environment_root
 from cicd.adapters.migrators import alembic
-from cicd.adapters.process import Completed, find, run
+from cicd.adapters.process import Completed, run
 from cicd.adapters.python_env import Python, Requirements, Venv, ensure_venv, find_python, find_requirements
 from cicd.adapters.runner import Runner
 from cicd.adapters.services import SERVICES, Job, Server, check_settings, start
@@ -26,7 +26,7 @@ from cicd.core.config import Config, parse_config
 from cicd.core.results import Result
 from cicd.core.services import Wanted, wanted_services, will_do
 from cicd.core.text import escape
-from cicd.errors import ConfigError, MigrationFailed, UsageError
+from cicd.errors import ConfigError, UsageError
 
 ALEMBIC = "alembic"
 MIGRATION_LIMIT = 1800.0  # seconds
@@ -107,13 +107,14 @@ def migration(given: str, config: Config | None, servers: Sequence[Wanted]) -> l
 def bring_up(plan: Plan, job: Job, runner: Runner, start_server: Callable[..., Server]) -> Result:
     """Do what the plan says; after an error or a signal nothing that it started is left."""
     stopping, kept = threading.Event(), _reusable(plan, job)
+    earlier = {server.process for server in job.state.servers}
     tasks: dict[str, Callable[[], Any]] = {
         wanted.name: partial(_started, start_server, wanted, job, runner, stopping)
         for wanted in plan.servers
         if wanted.name not in kept
     }
+    replaced = [server for name, server in job.running().items() if name in tasks]
     tasks["python"] = partial(_python, plan, runner)
-    _replace(tasks, job, runner)
     try:
         if plan.servers:
             job.watch()
@@ -123,11 +124,13 @@ def bring_up(plan: Plan, job: Job, runner: Runner, start_server: Callable[..., S
             runner.mask(server.password)
             runner.say(f"{server.name} {_dotted(server)} runs already, on port {server.port}: used again")
         servers = {wanted.name: kept.get(wanted.name) or done[wanted.name] for wanted in plan.servers}
+        for server in replaced:
+            runner.say(f"{server.name} {_dotted(server)} had other settings or another version: its place is taken")
+            job.remove(server)
         migrated = _migrate(plan, servers, venv, runner)
     except BaseException:
-        for server in job.running().values():
-            if server.name not in kept:
-                job.remove(server)
+        for server in [server for server in job.state.servers if server.process not in earlier]:
+            job.remove(server)
         job.close_if_empty()
         raise
     _export(servers, venv, runner)
@@ -142,13 +145,6 @@ def _reusable(plan: Plan, job: Job) -> dict[str, Server]:
         for wanted in plan.servers
         if wanted.name in running and will_do(wanted, running[wanted.name].version, running[wanted.name].settings)
     }
-
-
-def _replace(tasks: Mapping[str, object], job: Job, runner: Runner) -> None:
-    for server in job.running().values():
-        if server.name in tasks:
-            runner.say(f"{server.name} {_dotted(server)} runs with other settings: a new, empty one takes its place")
-            job.remove(server)
 
 
 def _started(

@@ -92,12 +92,13 @@ class Ports(_Section, frozen=True):
 
 
 class Environment(_Section, frozen=True):
-    """A GitHub Environment: what comes before it, whether somebody must approve, and its own settings."""
+    """A GitHub Environment: what comes before it, whether somebody must approve, its own settings and watch."""
 
     ports: Ports
     after: str = ""
     approval: Literal["required", "none"] = "none"
     env: dict[str, str] = {}
+    watch: Watch | None = None
 
 
 class Config(_Section, frozen=True):
@@ -198,10 +199,12 @@ def suite_of(config: Config, name: str) -> Suite:
     return config.suites[name]
 
 
-def deploy_of(config: Config) -> Deploy:
-    """The `deploy:` section. Raises ConfigError when there is none."""
+def deploy_of(config: Config, environment: Environment | None = None) -> Deploy:
+    """The `deploy:` section, with what the environment says otherwise. Raises ConfigError when there is none."""
     if config.deploy is None:
         raise ConfigError("The config has no `deploy:` section", next_step="say under `deploy:` how a release runs")
+    if environment and environment.watch:
+        return msgspec.structs.replace(config.deploy, watch=environment.watch)
     return config.deploy
 
 

@@ -20,7 +20,7 @@ KEPT_TEXTS = 4 * 1024 * 1024  # of all of them
 KEPT_SLOWEST = 10
 SUITES = {"testsuites", "testsuite"}
 RERUNS = {"rerun", "rerunfailure", "rerunerror", "flakyfailure", "flakyerror"}
-# XML has no place for these, and tools write them none the less. UTF-16, where they are halves of characters, is left alone.
+# XML has no place for these, and tools write them none the less. In UTF-16 they are halves of characters.
 CONTROLS = bytes.maketrans(bytes(set(range(32)) - {9, 10, 13}), b"?" * 29)
 NOT_OURS = re.compile(r"(^|/)(site-packages|dist-packages|node_modules|\.venv|\.tox|\.nox)/|^<|^\.\.")
 PLACES = (

@@ -47,6 +47,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A suite's command, taken apart.
 
     Attributes:
+        text: as it was written, on one line; argv may hold passwords, which were filled in from variables.
         argv: program and arguments.
         env: variables that were written before the program.
         pytest: index of the word `pytest` in argv; None: it is something else.
@@ -54,6 +55,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         measures: whether the command is already under `coverage run`.
     """
 
+    text: str
     argv: tuple[str, ...]
     env: dict[str, str] = {}
     pytest: int | None = None
@@ -110,7 +112,9 @@ def parse_command(text: str, env: Mapping[str, str]) -> Command:
     measures = any(
         COVERAGE.fullmatch(PurePath(word).name) and after == "run" for word, after in pairwise(words[:index])
     )
-    return Command(argv=tuple(words), env=assigned, pytest=index, module=module, measures=measures)
+    return Command(
+        text=" ".join(text.split()), argv=tuple(words), env=assigned, pytest=index, module=module, measures=measures
+    )
 
 
 def starts_managed(words: Sequence[str]) -> bool:

@@ -74,7 +74,9 @@ def list_conversations(
 
 
 @router.get("/{conversation_id}")
-def read_conversation(request: Request, conversation_id: uuid.UUID, limit: Limit = 10) -> ConversationWithMessages:
+def read_conversation(
+    request: Request, conversation_id: uuid.UUID, limit: Limit = 10
+) -> ConversationWithMessages:
     with services_of(request).database.sessions() as session:
         conversation = find_conversation(session, conversation_id)
         messages = newest_messages(session, conversation_id, limit)
@@ -115,5 +117,10 @@ def find_conversation(session: Session, conversation_id: uuid.UUID) -> Conversat
 
 
 def newest_messages(session: Session, conversation_id: uuid.UUID, limit: int) -> list[Message]:
-    newest = select(Message).where(Message.conversation_id == conversation_id).order_by(Message.id.desc()).limit(limit)
+    newest = (
+        select(Message)
+        .where(Message.conversation_id == conversation_id)
+        .order_by(Message.id.desc())
+        .limit(limit)
+    )
     return list(reversed(session.scalars(newest).all()))

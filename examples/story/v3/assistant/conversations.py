@@ -82,7 +82,9 @@ def list_conversations(
 
 
 @router.get("/{conversation_id}")
-def read_conversation(request: Request, conversation_id: uuid.UUID, limit: Limit = 10) -> ConversationWithMessages:
+def read_conversation(
+    request: Request, conversation_id: uuid.UUID, limit: Limit = 10
+) -> ConversationWithMessages:
     services = services_of(request)
     reads = services.database.reads
     conversation = find_conversation(reads, conversation_id)
@@ -118,11 +120,11 @@ def counted(conversation_id: uuid.UUID, role: str, content: str) -> Message:
 
 
 def usage_of(session: AnySession, conversation_id: uuid.UUID) -> Usage:
-    totals = select(func.count(Message.tokens), func.coalesce(func.sum(Message.tokens), 0)).where(
+    totals = select(func.count(Message.tokens), func.sum(Message.tokens)).where(
         Message.conversation_id == conversation_id
     )
     messages, tokens = session.execute(totals).one()
-    return Usage(messages=messages, tokens=tokens)
+    return Usage(messages=messages, tokens=tokens or 0)
 
 
 def find_conversation(session: AnySession, conversation_id: uuid.UUID) -> Conversation:
@@ -133,5 +135,10 @@ def find_conversation(session: AnySession, conversation_id: uuid.UUID) -> Conver
 
 
 def newest_messages(session: AnySession, conversation_id: uuid.UUID, limit: int) -> list[Message]:
-    newest = select(Message).where(Message.conversation_id == conversation_id).order_by(Message.id.desc()).limit(limit)
+    newest = (
+        select(Message)
+        .where(Message.conversation_id == conversation_id)
+        .order_by(Message.id.desc())
+        .limit(limit)
+    )
     return list(reversed(session.scalars(newest).all()))

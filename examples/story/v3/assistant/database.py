@@ -29,9 +29,10 @@ class Database:
             },
         )
         self.sessions: sessionmaker[Session] = sessionmaker(self.engine, expire_on_commit=False)
-        # All reads of a request share a session, and with it what is loaded already. They need no transaction.
+        # All reads of a request share a session, and what it has loaded. They need no transaction.
         self.reads: scoped_session[Session] = scoped_session(
-            sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT")), scopefunc=request_id.get
+            sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT")),
+            scopefunc=request_id.get,
         )
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from cicd.adapters.ports import HOST, require_free
-from cicd.adapters.process import run, spawn
+from cicd.adapters.process import ProcessId, run, spawn, stop
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target, write_private
 from cicd.adapters.tools import at_least
@@ -103,6 +103,10 @@ class Nginx:
         write_private(self.folder / "active.conf", ACTIVE.substitute(address=NOWHERE, release="none"))
         if master := self._master():
             master.send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        if master := self._master():
+            stop(ProcessId(master.pid, master.create_time()))
 
     def position(self) -> int:
         log = self.folder / "access.log"

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from cicd.adapters.ports import require_free
-from cicd.adapters.process import TRACKING, ProcessId, find, spawn, stop, which
+from cicd.adapters.process import TRACKING, ProcessId, find, spawn, which
 from cicd.adapters.runner import Runner
 from cicd.adapters.services import place as places
 from cicd.adapters.services import postgres, redis
-from cicd.adapters.services.job import Job, Server
+from cicd.adapters.services.job import Job, Server, end_server
 from cicd.adapters.services.place import Account, Place
 from cicd.adapters.tools import from_wheel, version_of
 from cicd.core.services import Wanted, satisfies
@@ -187,9 +187,9 @@ def _run(wanted: Wanted, place: Place, job: Job, stopping: threading.Event) -> t
             if _ready(lambda: service.answers(place, port), process, stopping):  # noqa: B023 - called at once
                 return process, port
         except BaseException:
-            stop(process, grace=1)
+            end_server(process)
             raise
-        stop(process, grace=1)
+        end_server(process)
         if service.PORT_TAKEN not in _since(place.log, mark):
             break
     raise _why(wanted, place, stopping)

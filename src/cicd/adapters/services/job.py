@@ -8,8 +8,10 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -113,7 +115,7 @@ class Job:
 
     def remove(self, server: Server) -> None:
         """End a server and remove its data."""
-        stop(server.process, grace=2)
+        end_server(server.process)
         shutil.rmtree(server.folder, ignore_errors=True)
         self._change(lambda state: state.servers.remove(server))
 
@@ -150,18 +152,28 @@ def read_state(folder: Path) -> State | None:
         return None
 
 
+def end_server(process: ProcessId) -> None:
+    """End a server. SIGINT first: PostgreSQL waits for its clients after SIGTERM, and both end at once after this."""
+    if found := find(process):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + 2
+        while find(process) and time.monotonic() < deadline:  # a zombie has ended, whenever it is reaped
+            time.sleep(0.01)
+        stop(process, grace=1)
+
+
 def end(folder: Path, state: State) -> None:
     """End all processes of a job, side by side, and remove its folder."""
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda one: stop(ProcessId(*one), grace=2), state.processes))
+        list(pool.map(lambda one: end_server(ProcessId(*one)), state.processes))
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def owner_of_job() -> int:
     """The process whose end is the end of our job; 0 when there is none above us."""
-    ancestors = []
+    ancestors: list[Ancestor] = []
     with contextlib.suppress(psutil.Error):
-        for process in psutil.Process().parents():
-            if process.pid > 1:
-                ancestors.append(Ancestor(process.pid, process.name()))
+        above = psutil.Process().parents()
+        ancestors = [Ancestor(process.pid, process.name()) for process in above if process.pid > 1]
     return job_process(ancestors, os.getsid(0))

@@ -1,7 +1,7 @@
 """Ends a job's servers when the job ends: `python -I watcher.py FOLDER PID`, one per job.
 
-The job has ended when process PID is gone, when FOLDER is gone (runners remove their temp folder after each job, and one
-runner may run many), or when SIGTERM says so.
+The job has ended when process PID is gone, when FOLDER is gone (runners remove their temp folder after each job, and
+one runner may run many), or when SIGTERM says so.
 """
 
 import contextlib

@@ -14,7 +14,9 @@ depends_on = None
 def upgrade() -> None:
     # Nullable and without a default: the release before inserts rows that have no title.
     op.add_column("conversations", sa.Column("title", sa.Text()))
-    op.create_index("ix_conversations_title", "conversations", ["title"], postgresql_ops={"title": "text_pattern_ops"})
+    op.create_index(
+        "ix_conversations_title", "conversations", ["title"], postgresql_ops={"title": "text_pattern_ops"}
+    )
 
 
 def downgrade() -> None:

@@ -11,7 +11,7 @@ from assistant.settings import Settings
 PATH = "/api/v1/conversations"
 
 
-@pytest.mark.parametrize(("on", "usage"), [(True, {"messages": 2, "tokens": 9}), (False, None)])
+@pytest.mark.parametrize(("on", "usage"), [(True, {"messages": 2, "tokens": 8}), (False, None)])
 def test_usage_is_shown_when_it_is_on(settings: Settings, on: bool, usage: dict[str, int] | None) -> None:
     with TestClient(create_app(replace(settings, show_usage=on))) as client:
         started = client.post(PATH).json()["id"]

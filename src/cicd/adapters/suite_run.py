@@ -1,0 +1,117 @@
+"""A suite's command on this machine: its interpreter, its run, the reports that it leaves."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cicd.adapters import process
+from cicd.adapters.process import Completed
+from cicd.core.gates import Coverage, read_coverage
+from cicd.core.junit import Report, read_report
+from cicd.core.pytest_command import INI_FILES, Command
+from cicd.errors import Interrupted, ReportInvalid
+
+Start = Callable[..., Completed]  # process.run, or a fake
+# SIGINT first: it makes pytest write the report of what has ended so far. All within 5 s: a cancelled job gives 10.
+ENDING = ((signal.SIGINT, 3.0), (signal.SIGTERM, 1.0), (signal.SIGKILL, 0.5))
+ASK = "import importlib.util as u; print('has', *[n for n in ('pytest_cov', 'coverage') if u.find_spec(n)])"
+LARGEST_INI = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How the command ended."""
+
+    code: int
+    seconds: float
+    timed_out: bool = False
+    interrupted: bool = False
+
+
+def interpreter(command: Command, env: Mapping[str, str]) -> tuple[str, ...]:
+    """argv of the interpreter that the command uses: for a script such as `pytest`, the python beside it."""
+    argv, beside = command.interpreter
+    script = process.which(beside, env.get("PATH")) if beside else None
+    if script:
+        for folder in (Path(script).parent, Path(script).resolve().parent):
+            if (folder / "python").exists():
+                return (*argv[:-1], str(folder / "python"))
+    return argv
+
+
+def modules(python: tuple[str, ...], start: Start, env: Mapping[str, str], cwd: Path) -> list[str]:
+    """Which of pytest-cov and coverage the interpreter has."""
+    done = start([*python, "-c", ASK], env=env, cwd=cwd, check=False, timeout=60)
+    lines = [line for line in done.output.splitlines() if line.startswith("has")]
+    return lines[-1].split()[1:] if lines and not done.code else []
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """The files that may hold pytest's settings."""
+    found = {}
+    for name in INI_FILES:
+        path = folder / name
+        if path.is_file() and path.stat().st_size < LARGEST_INI:
+            found[name] = path.read_text(encoding="utf-8", errors="replace")
+    return found
+
+
+def run_command(
+    command: Command, start: Start, env: Mapping[str, str], cwd: Path, limit: float, say: Callable[[str], None]
+) -> Ran:
+    """Run it to its end, its time's end, or a signal's. Raises ToolMissing."""
+    began = time.monotonic()
+    try:
+        done = start(command.argv, env=env, cwd=cwd, timeout=limit, check=False, each_line=say, ending=ENDING)
+    except (Interrupted, KeyboardInterrupt):
+        return Ran(130, time.monotonic() - began, interrupted=True)
+    return Ran(done.code, done.seconds, done.timed_out)
+
+
+def state(path: Path) -> tuple[int, int, int]:
+    """What tells a report from one that was there before."""
+    try:
+        about = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (about.st_ino, about.st_size, about.st_mtime_ns)
+
+
+def report_of(path: Path, before: tuple[int, int, int], root: Path) -> Report | ReportInvalid:
+    """The JUnit report, or why there is none."""
+    hint = "name the report that the command writes with `junit`"
+    if not path.is_file():
+        cause = "it ended too early, or it is no pytest and writes its report elsewhere"
+        return ReportInvalid(f"The command left no JUnit report at `{path}`", cause=cause, next_step=hint)
+    if state(path) == before:
+        cause = "the command wrote none this time"
+        return ReportInvalid(f"The JUnit report `{path}` is from before the command", cause=cause, next_step=hint)
+    try:
+        return read_report(_chunks(path), path.name, str(root))
+    except ReportInvalid as error:
+        return error
+    except OSError as error:
+        return ReportInvalid(f"The JUnit report `{path}` cannot be read: {error}", next_step=hint)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(256 * 1024):
+            yield chunk
+
+
+def coverage_of(
+    path: Path, command: Command, python: tuple[str, ...], start: Start, env: Mapping[str, str], cwd: Path
+) -> Coverage | str:
+    """What was measured, or why nothing was. Under `coverage run` the data are still to be made a report of."""
+    said = ""
+    if command.measures:
+        start([*python, "-m", "coverage", "combine", "--quiet"], env=env, cwd=cwd, check=False)  # if they are in parts
+        done = start([*python, "-m", "coverage", "json", "--quiet", "-o", str(path)], env=env, cwd=cwd, check=False)
+        said = done.output.strip()[-300:]
+    try:
+        return read_coverage(path.read_bytes())
+    except OSError:
+        return said or "the command wrote no coverage data; something may have switched it off, such as `--no-cov`"

@@ -1,0 +1,117 @@
+"""`cicd demo`: the whole pipeline on this machine."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cicd.adapters.runner import Runner
+from cicd.adapters.services import Job
+from cicd.adapters.services.job import State
+from cicd.adapters.together import interruptible
+from cicd.demo.figures import figures, machine
+from cicd.demo.stage import Stage, close_stage, open_stage
+from cicd.demo.story import Story, Told
+from cicd.errors import CicdError
+
+ABOUT = """A real service goes dev → staging → production through approvals, under load. Then a broken release comes, is
+caught and taken back; then somebody rolls back by hand. The example's own workflow files run (act), LocalHub
+answers as GitHub, PostgreSQL, Redis and nginx are real. No account, no Docker; the network is used for the
+package index alone."""
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cicd demo", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
+    parser.add_argument("--board", metavar="FILE", default="cicd-demo-board.html", help="where the board page is kept")
+    parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
+    parser.add_argument("--by-hand", action="store_true", help="approve on the board yourself")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="LocalHub's port (default: a free one)")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Tell the story; 0 when it went as it must and every goal was met."""
+    given = options().parse_args(arguments)
+    runner = Runner.here()
+    runner.stream = sys.stdout
+    console = Console(highlight=False, soft_wrap=True, no_color=not runner.is_terminal)
+    folder = Path(tempfile.mkdtemp(prefix="cicd-demo-"))
+    try:
+        with interruptible():
+            return perform(given, runner, console, folder)
+    except CicdError as error:
+        console.print(f"[red]✗[/red] {error}", markup=True)
+        return error.code
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def perform(given: argparse.Namespace, runner: Runner, console: Console, folder: Path) -> int:
+    started = time.monotonic()
+
+    def show(line: str) -> None:
+        console.print(f"{time.monotonic() - started:6.1f} s  {line}", markup=False, style=style(line))
+
+    show("starting PostgreSQL, Redis and LocalHub")
+    job = Job(folder / "services", os.getpid(), {"PATH": runner.env.get("PATH", "")}, State())
+    job.folder.mkdir(mode=0o700)
+    job.watch()
+    stage = open_stage(folder, runner, job, given.port)
+    try:
+        show(f"LocalHub answers at {stage.hub.url} (the board: {stage.hub.url}/board)")
+        told = Story(stage, runner, show, approve=not given.by_hand).tell()
+        rows = figures(told, time.monotonic() - started, dict(runner.env))
+        finish(given, stage, console, rows, told)
+        if given.keep:
+            keep(stage, console)
+        return 0 if all(row["met"] is not False for row in rows) else 1
+    finally:
+        close_stage(stage, runner)
+        for server in job.running().values():
+            job.remove(server)
+        job.close_if_empty()
+
+
+def style(line: str) -> str:
+    """Colour by what a line says; a console without colours leaves it out."""
+    if "✗" in line:
+        return "red"
+    return "bold" if line.startswith("▶") else ""
+
+
+def finish(given: argparse.Namespace, stage: Stage, console: Console, rows: list[dict[str, Any]], told: Told) -> None:
+    """The table, the board as a file, and the JSON."""
+    Path(given.board).write_text(stage.hub.board(), encoding="utf-8")
+    if given.json:
+        Path(given.json).write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    table = Table(title=f"Measured in this run on {machine()}")
+    for column in ("what", "value", "unit", "goal", "met"):
+        table.add_column(column, justify="right" if column == "value" else "left")
+    for row in rows:
+        met = {True: "yes", False: "NO", None: ""}[row["met"]]
+        table.add_row(row["what"], f"{row['value']:g}", row["unit"], row["goal"], met)
+    console.print(table)
+    for reason, times in told.count.reasons.most_common(5):
+        console.print(f"lost {times} × {reason}")
+    console.print(f"The board is kept in {given.board}" + (f", the figures in {given.json}" if given.json else ""))
+
+
+def keep(stage: Stage, console: Console) -> None:
+    """Stay until Ctrl-C."""
+    console.print(
+        f"Everything goes on: board {stage.hub.url}/board, production {stage.url('production')}. Ctrl-C ends it."
+    )
+    while True:
+        time.sleep(3600)

@@ -1,0 +1,280 @@
+"""run-suite: run a suite's command, and hold exit code, JUnit report and coverage against each other.
+
+It is green only when all of them say so; what cannot be read is red.
+"""
+
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from cicd.adapters import process, suite_run
+from cicd.adapters.runner import SUMMARY_LIMIT, Runner
+from cicd.adapters.suite_run import Ran, Start
+from cicd.adapters.together import interruptible
+from cicd.contract import RunSuite
+from cicd.core.config import Config, Suite, parse_config, suite_of
+from cicd.core.gates import Coverage, CoverageGate, coverage_policy
+from cicd.core.junit import Failure, Report
+from cicd.core.pytest_command import (
+    Command,
+    added_options,
+    has_option,
+    measured,
+    named_report,
+    parse_command,
+    with_options,
+)
+from cicd.core.results import Result
+from cicd.core.suite import Outcome, counted, judge, success
+from cicd.core.summary import suite_summary
+from cicd.errors import CicdError, ConfigError, ReportInvalid, UsageError
+
+ERRORS = 9  # GitHub shows 10 errors of a step, and one is the verdict
+LISTED = 50  # failures in the `result` output
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run, and what is to come of it.
+
+    Attributes:
+        command: as the project has it.
+        limit: seconds.
+        junit: where a report is expected; None: pytest is told to write one into `scratch`.
+        scratch: where a folder for this run's own files is made.
+    """
+
+    name: str
+    command: Command
+    folder: Path
+    limit: float
+    junit: Path | None
+    gate: CoverageGate
+    scratch: Path
+
+
+def main(inputs: RunSuite, runner: Runner) -> Result:
+    """Run one suite of tests and say what it showed."""
+    with interruptible():
+        return run_suite(inputs, runner, process.run)
+
+
+def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
+    """The same, with what starts programs given.
+
+    Raises:
+        UsageError, ConfigError, UnknownSuite: before anything was run. ToolMissing: the command's program is not there.
+    """
+    plan = decide(inputs, read_config(inputs), runner)
+    outcome, junit = execute(plan, runner, start)
+    return report(plan, outcome, junit, runner)
+
+
+def read_config(inputs: RunSuite) -> Config | None:
+    """The config; None where inputs alone say what to run. Raises ConfigError."""
+    path = Path(inputs.working_directory) / inputs.config
+    if inputs.run and not inputs.suite:
+        return None
+    try:
+        return parse_config(path.read_text(encoding="utf-8"), str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        if inputs.run:
+            return None
+        raise ConfigError(
+            f"There is no {path}",
+            cause="neither a config nor the input `run` says what to run",
+            next_step="write for example `run: pytest -q`, or add the file",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", next_step="mend the file") from error
+
+
+def decide(inputs: RunSuite, config: Config | None, runner: Runner) -> Plan:
+    """What inputs and config ask for, inputs first. Raises UsageError, UnknownSuite."""
+    folder = Path(inputs.working_directory)
+    if not folder.is_dir():
+        raise UsageError(
+            f"working-directory: there is no folder `{folder}`", next_step="check the repository out first"
+        )
+    suite = _suite(inputs, config)
+    gate = coverage_policy(
+        inputs.coverage, asked=suite.coverage, configured=config.gates.coverage if config is not None else None
+    )
+    command = parse_command(inputs.run or suite.run, runner.env)
+    junit = inputs.junit or suite.junit or named_report(command.options)
+    folder = folder.resolve()
+    return Plan(
+        name=inputs.suite or ("tests" if inputs.run else suite.run),
+        command=command,
+        folder=folder,
+        limit=_minutes(inputs.timeout) * 60 if inputs.timeout else suite.timeout,
+        junit=folder / junit if junit else None,
+        gate=gate,
+        scratch=runner.temp,
+    )
+
+
+def _suite(inputs: RunSuite, config: Config | None) -> Suite:
+    if config is None or (inputs.run and inputs.suite not in config.suites):
+        return Suite(run=inputs.run)
+    if not inputs.suite:
+        names = ", ".join(config.suites) or "none"
+        raise UsageError(
+            "It is not said which suite to run", cause=f"the config has {names}", next_step="give one as `suite`"
+        )
+    return suite_of(config, inputs.suite)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes <= 60 * 24 * 30:
+        raise UsageError(f"`timeout` must be a number of minutes, is `{text[:40]}`", next_step="write `timeout: 30`")
+    return minutes
+
+
+def execute(plan: Plan, runner: Runner, start: Start) -> tuple[Outcome, Path]:
+    """Run the command and read what it leaves: the outcome, and where the report is."""
+    inherited = {name: value for name, value in runner.env.items() if not name.startswith("CICD_INPUT_")}
+    env = {**inherited, **plan.command.env}
+    plan.scratch.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="cicd-suite-", dir=plan.scratch))
+    command, junit = _reporting(plan, scratch, env)
+    coverage_json, why = scratch / "coverage.json", ""
+    python: tuple[str, ...] = ()
+    if plan.gate.wanted:
+        command, why, python = _measuring(command, coverage_json, plan.folder, env, start)
+        if not (plan.command.measures or has_option(plan.command.options, "--cov")):
+            env.setdefault("COVERAGE_FILE", str(scratch / ".coverage"))  # we began it: not into the project
+    runner.say(f"$ {plan.command.text}")
+    before = suite_run.state(junit)
+    with runner.verbatim():
+        ran = suite_run.run_command(command, start, env, plan.folder, plan.limit, runner.say)
+    found: Coverage | str = why or "the command was ended before its end"
+    if plan.gate.wanted and not why and not (ran.timed_out or ran.interrupted):
+        found = suite_run.coverage_of(coverage_json, command, python, start, env, plan.folder)
+    return _outcome(plan, ran, suite_run.report_of(junit, before, plan.folder), found), junit
+
+
+def _reporting(plan: Plan, scratch: Path, env: dict[str, str]) -> tuple[Command, Path]:
+    """The command such that it writes a JUnit report, and where."""
+    junit = plan.junit or scratch / "junit.xml"
+    if plan.command.pytest is None:
+        if plan.junit is None:  # such as `make test`, which may come to pytest
+            env["PYTEST_ADDOPTS"] = f"{env.get('PYTEST_ADDOPTS', '')} {shlex.quote(f'--junitxml={junit}')}".strip()
+        return plan.command, junit
+    if named := named_report(plan.command.options):
+        return plan.command, plan.folder / named
+    return with_options(plan.command, [f"--junitxml={junit}"]), junit
+
+
+def _measuring(
+    command: Command, coverage_json: Path, folder: Path, env: dict[str, str], start: Start
+) -> tuple[Command, str, tuple[str, ...]]:
+    """The command such that it is measured, or why it cannot be; and its interpreter."""
+    python = suite_run.interpreter(command, env)
+    needed = command.pytest is not None and not command.measures
+    has = suite_run.modules(python, start, env, folder) if needed else []
+    addopts = [*added_options(suite_run.settings(folder)), *shlex.split(env.get("PYTEST_ADDOPTS", ""))]
+    better = measured(command, str(coverage_json), python, has, addopts)
+    return (command, better, python) if isinstance(better, str) else (better, "", python)
+
+
+def _outcome(plan: Plan, ran: Ran, report: Report | ReportInvalid, found: Coverage | str) -> Outcome:
+    gate = plan.gate
+    if gate.wanted:
+        measured_or_not = {"why": found} if isinstance(found, str) else {"found": found}
+        gate = msgspec.structs.replace(gate, **measured_or_not)
+    return Outcome(
+        suite=plan.name,
+        command=plan.command.text,
+        code=ran.code,
+        seconds=ran.seconds,
+        limit=plan.limit,
+        is_pytest=plan.command.pytest is not None,
+        report=report,
+        coverage=gate,
+        timed_out=ran.timed_out,
+        interrupted=ran.interrupted,
+    )
+
+
+def report(plan: Plan, outcome: Outcome, junit: Path, runner: Runner) -> Result:
+    """Annotations now; outputs, summary and exit code as a value."""
+    error, seen = judge(outcome), outcome.seen
+    chosen = annotated(seen.failures)
+    for failure in chosen:
+        file = _from_workspace(failure.file, plan.folder, runner)
+        runner.annotate("error", failure.message, file=file, line=failure.line, title=failure.test)
+    message = success(outcome) if error is None else str(error)
+    if error is not None and (more := seen.failed - len(chosen)):
+        message += f" {counted(more, 'failed test')} more than the {len(chosen)} that are annotated: see the summary."
+    gate = outcome.coverage
+    return Result(
+        decision="done" if error is None else "failed",
+        reason_code="ok" if error is None else error.reason,
+        message=message,
+        outputs={
+            "tests": str(seen.ran),
+            "failed": str(seen.failed),
+            "coverage": gate.found.shown if gate.found else "",
+            "junit": str(junit) if junit.is_file() else "",
+        },
+        data=_data(outcome, error),
+        summary=suite_summary(outcome, error, SUMMARY_LIMIT),
+        exit_code=0 if error is None else error.code,
+    )
+
+
+def annotated(failures: tuple[Failure, ...]) -> list[Failure]:
+    """The failures to annotate: the first of each file, then others, as far as GitHub shows them."""
+    first = list({failure.file: failure for failure in reversed(failures)}.values())[::-1]
+    chosen = first[:ERRORS]
+    chosen += [failure for failure in failures if failure not in chosen][: ERRORS - len(chosen)]
+    return chosen
+
+
+def _from_workspace(file: str, folder: Path, runner: Runner) -> str:
+    """The file as GitHub wants it: from the repository's root on. Empty if it is not there."""
+    path = (folder / file).resolve() if file else folder
+    root = Path(runner.env.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
+    if not path.is_file():
+        return ""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else file
+
+
+def _data(outcome: Outcome, error: CicdError | None) -> dict[str, object]:
+    seen, gate = outcome.seen, outcome.coverage
+    found = gate.found
+    return {
+        "suite": outcome.suite,
+        "command": outcome.command,
+        "command_exit_code": outcome.code,
+        "seconds": round(outcome.seconds, 3),
+        "tests": seen.ran,
+        "passed": seen.passed,
+        "failed": seen.failed,
+        "skipped": seen.skipped,
+        "flaky": seen.flaky,
+        "coverage": {
+            "kind": "line",
+            "covered": found.covered if found else None,
+            "statements": found.statements if found else None,
+            "least": gate.least,
+            "passed": gate.passed,
+        }
+        if gate.wanted
+        else None,
+        "failures": [
+            {"test": each.test, "file": each.file, "line": each.line, "message": each.message[:300]}
+            for each in seen.failures[:LISTED]
+        ],
+        "slowest": [{"test": each.test, "seconds": each.seconds} for each in seen.slowest],
+        "cause": error.cause if error else "",
+        "next_step": error.next_step if error else "",
+    }

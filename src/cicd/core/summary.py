@@ -1,0 +1,134 @@
+"""A suite's result as Markdown, within a budget of bytes. Names and messages of tests are hostile: they come from a
+pull request, and land on a page with links, images and HTML."""
+
+import html
+import unicodedata
+
+from cicd.core.junit import Failure, Report
+from cicd.core.suite import Outcome, counted, success
+from cicd.errors import CicdError
+
+SIGNS = {ord(sign): f"&#{ord(sign)};" for sign in "\\`*_~[](){}<>&|#@!$:"}
+ROWS = 100  # of the table of failures
+LINES = 120  # of one traceback: its end
+
+
+def inline(text: str, limit: int = 200) -> str:
+    """Text that is text, in one line: every sign that Markdown, HTML or GitHub's links know is an entity."""
+    shown = " ".join(visible(text).split())
+    if len(shown) > limit:
+        shown = shown[: limit - 1] + "…"
+    return shown.translate(SIGNS).replace("www.", "www&#46;")
+
+
+def code(text: str, limit: int = 200) -> str:
+    """Text as code; `<code>`, because nothing inside backticks can be escaped."""
+    return f"<code>{inline(text, limit)}</code>"
+
+
+def visible(text: str) -> str:
+    """Text without characters that hide or turn others round (controls, bidi marks); lines and tabs stay."""
+    kept = {"\n", "\t"}
+    return "".join(sign if sign in kept or unicodedata.category(sign)[0] != "C" else "�" for sign in text)
+
+
+def suite_summary(outcome: Outcome, error: CicdError | None, budget: int) -> str:
+    """The job summary of a suite.
+
+    Args:
+        outcome: what happened.
+        error: why it is red, or None.
+        budget: bytes that there are for it. What does not fit is left out from the end, whole pieces, and counted.
+    """
+    page = _Page(budget - 300)  # for the sentences that count what is left out
+    page.add(_head(outcome, error))
+    page.add(_figures(outcome))
+    report = outcome.seen
+    if report.failures:
+        _failure_table(page, report)
+    if report.slowest and report.seconds:
+        page.add(_slowest(report))
+    _tracebacks(page, report)
+    return "\n\n".join(page.parts)
+
+
+class _Page:
+    def __init__(self, budget: int) -> None:
+        self.parts: list[str] = []
+        self.left = budget
+
+    def add(self, part: str) -> bool:
+        size = len(part.encode()) + 2
+        if size > self.left:
+            return False
+        self.parts.append(part)
+        self.left -= size
+        return True
+
+
+def _head(outcome: Outcome, error: CicdError | None) -> str:
+    if error is None:
+        return f"### ✅ {inline(success(outcome), 500)}"
+    lines = [f"### ❌ {inline(error.what, 500)}"]
+    lines += [f"Cause: {inline(error.cause, 1000)}"] if error.cause else []
+    lines += [f"Next: {inline(error.next_step, 1000)}"] if error.next_step else []
+    return "\n\n".join(lines)
+
+
+def _figures(outcome: Outcome) -> str:
+    report = outcome.seen
+    rows = [
+        ("tests", f"{report.ran:,}"),
+        ("passed", f"{report.passed:,}"),
+        ("failed", f"{report.failed:,}"),
+        ("skipped", f"{report.skipped:,}"),
+    ]
+    rows += [("passed when run again", f"{report.flaky:,}")] if report.flaky else []
+    rows += [("time", f"{outcome.seconds:.1f} s")]
+    gate = outcome.coverage
+    if gate.wanted:
+        figure = f"{gate.found.shown}%" if gate.found else "not measured"
+        rows += [("line coverage", f"{figure}{'' if gate.least is None else f' (≥ {gate.least:g}%)'}")]
+    top = "| " + " | ".join(name for name, _ in rows) + " |\n" + "|" + " ---: |" * len(rows)
+    return f"{top}\n| " + " | ".join(value for _, value in rows) + f" |\n\nCommand: {code(outcome.command, 500)}"
+
+
+def _failure_table(page: _Page, report: Report) -> None:
+    rows = ["| failed | where | what |\n| --- | --- | --- |"]
+    room = page.left // 2  # tracebacks want some too
+    for failure in report.failures[:ROWS]:
+        row = f"| {code(failure.test)} | {_place(failure)} | {inline(failure.message)} |"
+        room -= len(row.encode()) + 1
+        if room < 0:
+            break
+        rows.append(row)
+    missing = report.failed - (len(rows) - 1)
+    more = f"\n\n… and {counted(missing, 'failure')} more, in the JUnit report." if missing else ""
+    page.add("\n".join(rows) + more)
+
+
+def _place(failure: Failure) -> str:
+    return code(f"{failure.file}:{failure.line}" if failure.line else failure.file) if failure.file else ""
+
+
+def _slowest(report: Report) -> str:
+    rows = [f"| {timing.seconds:.2f} | {code(timing.test)} |" for timing in report.slowest]
+    share = 100 * sum(timing.seconds for timing in report.slowest) / report.seconds
+    title = f"The slowest {len(rows)}: {share:.0f}% of the tests' time" if len(rows) > 1 else "The slowest"
+    table = "\n".join(["| seconds | test |\n| ---: | --- |", *rows])
+    return f"<details><summary>{title}</summary>\n\n{table}\n\n</details>"
+
+
+def _tracebacks(page: _Page, report: Report) -> None:
+    shown = 0
+    told = [failure for failure in report.failures if failure.text]
+    for failure in told:
+        lines = visible(failure.text).splitlines()
+        text = html.escape("\n".join([*(["…"] if len(lines) > LINES else []), *lines[-LINES:]]), quote=False)
+        # <pre> ends at its own end tag only, which cannot be in what is escaped; a fence can be closed from inside.
+        part = f"<details><summary>{code(failure.test)}</summary>\n\n<pre>{text}</pre>\n\n</details>"
+        if not page.add(part):
+            break
+        shown += 1
+    if left := len(told) - shown:
+        page.parts.append(f"… and {counted(left, 'traceback')} more, in the JUnit report: the summary has no room.")

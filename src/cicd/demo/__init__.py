@@ -1,0 +1,1 @@
+"""`cicd demo`: the example's own workflows, run by act against LocalHub, under load."""
