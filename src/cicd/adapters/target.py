@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -31,6 +32,9 @@ def target_root(runner: Runner) -> Path:
     given = runner.env.get("CICD_TARGET")
     state = runner.env.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(given) if given else Path(state) / "cicd"
+
+
+RELEASE_ID = re.compile(r"^[0-9a-f]{12}$")
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Target:
     def record(self, release_id: str) -> Record:
         """A release that lies here. Raises NothingToRollBackTo if it does not."""
         path = self.release_folder(release_id) / "record.json"
-        if not release_id or not path.exists():
+        if not RELEASE_ID.match(release_id) or not path.exists():
             raise NothingToRollBackTo(
                 f"Release {release_id or '(none)'} does not lie on the target",
                 cause="it was never there, or was pruned",
@@ -100,7 +104,8 @@ class Target:
         return dict(json.loads((self.release_folder(release_id) / "settings.json").read_text()))
 
     def has(self, release_id: str) -> bool:
-        return (self.release_folder(release_id) / "record.json").exists()
+        """Whether a release lies here, whole."""
+        return bool(RELEASE_ID.match(release_id)) and (self.release_folder(release_id) / "record.json").exists()
 
     def prune(self, keep: set[str]) -> list[str]:
         """Remove the releases that are not in `keep`; gives their ids."""

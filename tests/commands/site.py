@@ -1,0 +1,173 @@
+"""A small consumer: an application of one file, its config, and its releases, on a target in a temp folder."""
+
+import io
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cicd.adapters.runner import Runner
+from cicd.commands import build, promote, rollback
+from cicd.commands.read import Site
+from cicd.contract import Build, Promote, Rollback
+from cicd.core.plan import SLOTS
+from cicd.core.results import Result
+from tests.fakes import FakeHub
+
+# Answers /health with its release; BEHAVIOUR is baked into each release's file.
+APPLICATION = """
+import http.server, os, sys
+BEHAVIOUR = "{behaviour}"
+if BEHAVIOUR == "crash":
+    sys.exit("cannot start: no such thing")
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    asked = 0
+    def do_GET(self):
+        Handler.asked += 1
+        sick = BEHAVIOUR == "sick" or (BEHAVIOUR == "tires" and Handler.asked > 12)
+        body = os.environ.get("GREETING", "").encode()
+        self.send_response(500 if sick else 200)
+        self.send_header("X-Release", os.environ["CICD_RELEASE"])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+
+http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+"""
+
+CONFIG = """
+version: 1
+app: tiny
+deploy:
+  run: python app.py $HOST $PORT
+  health: {{path: /health, successes: 2, within: 5s, interval: 50ms, release-header: X-Release}}
+  watch: {{for: {watch}, error-rate: 1%, samples: {samples}}}
+  env: {{GREETING: "{greeting}"}}
+environments:
+  staging: {{ports: {{router: {ports[0]}, blue: {ports[1]}, green: {ports[2]}}}}}
+  production: {{after: staging, ports: {{router: {ports[3]}, blue: {ports[4]}, green: {ports[5]}}}}}
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@dataclass
+class Consumer:
+    """A repository, its target and its ledger."""
+
+    folder: Path
+    hub: FakeHub = field(default_factory=FakeHub)
+    watch: str = "400ms"
+    samples: int = 2
+    greeting: str = "hello"
+    ports: list[int] = field(default_factory=lambda: free_ports(6))
+    said: io.StringIO = field(default_factory=io.StringIO)
+
+    @property
+    def repository(self) -> Path:
+        return self.folder / "repository"
+
+    def git(self, *arguments: str) -> str:
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"]
+        done = subprocess.run(
+            ["git", "-C", str(self.repository), *who, *arguments], check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, version: str, behaviour: str = "ok") -> str:
+        """A release of this version; gives its sha."""
+        config = self.repository / ".github" / "cicd.yml"
+        if not config.exists():
+            config.parent.mkdir(parents=True)
+            self.git("init", "--quiet")
+        config.write_text(
+            CONFIG.format(ports=self.ports, watch=self.watch, samples=self.samples, greeting=self.greeting)
+        )
+        (self.repository / "app.py").write_text(f"# {version}\n" + APPLICATION.replace("{behaviour}", behaviour))
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", version)
+        self.git("tag", "--force", version)
+        return self.git("rev-parse", "HEAD")
+
+    def runner(self, sha: str = "") -> Runner:
+        env = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "CICD_TARGET": str(self.folder / "targets"),
+            "GITHUB_REPOSITORY": "acme/tiny",
+            "GITHUB_SHA": sha,
+            "GITHUB_RUN_ID": "1",
+        }
+        return Runner({**env, **passed_on()}, self.said)
+
+    def site(self, environment: str = "staging") -> Site:
+        return Site.of(str(self.repository), ".github/cicd.yml", environment, self.runner())
+
+    def build(self, sha: str) -> str:
+        return build.main(Build(sha=sha, working_directory=str(self.repository)), self.runner(sha)).outputs["image"]
+
+    def promote(self, sha: str, environment: str = "staging", **inputs: str) -> Result:
+        given = Promote(
+            environment=environment,
+            image=inputs.pop("image", "") or self.build(sha),
+            sha=sha,
+            working_directory=str(self.repository),
+            approval_timeout="0",
+            **inputs,
+        )
+        return promote.promote(given, self.runner(sha), self.site(environment), self.hub)  # type: ignore[arg-type]
+
+    def rollback(self, environment: str = "staging", **inputs: str) -> Result:
+        given = Rollback(environment=environment, working_directory=str(self.repository), **inputs)
+        return rollback.rollback(given, self.runner(), self.site(environment), self.hub)  # type: ignore[arg-type]
+
+    def version(self, environment: str = "staging") -> str:
+        """What runs, by the journal."""
+        release = self.site(environment).running().release
+        return release.version if release else ""
+
+    def close(self) -> None:
+        """End every slot and router."""
+        for environment in ("staging", "production"):
+            site = self.site(environment)
+            for slot in SLOTS:
+                site.engine.stop(slot)
+            if site.target.folder.exists():
+                site.router(self.runner()).stop()
+
+
+def passed_on() -> dict[str, str]:
+    """Where environments are kept, so that tests do not install the service wheels again and again."""
+    import os
+
+    wanted = re.compile(r"CICD_HOME|XDG_CACHE_HOME|(PIP|UV|SSL)_\w+")
+    given = {name: value for name, value in os.environ.items() if wanted.fullmatch(name)}
+    given.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    return given
+
+
+def consumer(folder: Path) -> Iterator[Consumer]:
+    """A consumer that is taken down at the end of the test."""
+    made = Consumer(folder)
+    try:
+        yield made
+    finally:
+        if (made.repository / ".github" / "cicd.yml").exists():
+            made.close()

@@ -1,0 +1,27 @@
+"""A tiny language for ledgers: `ledger("v1 stable, v2 failed, v1 stable")`, oldest first as one tells it."""
+
+from cicd.core.ledger import Deployment, Payload, Verdict
+from cicd.core.release import Release
+
+SHA = "1" * 40
+
+
+def release(version: str, schema: str = "") -> Release:
+    return Release(sha=SHA, image=f"sha256:{version}", config="c", schema=schema, manifest="m", version=version)
+
+
+def ledger(text: str, environment: str = "production") -> list[Deployment]:
+    """Newest first, as GitHub gives it."""
+    entries = []
+    for number, told in enumerate(text.split(", "), start=1):
+        version, verdict = told.split()
+        entries.append(deployment(number, version, verdict, environment))  # type: ignore[arg-type]
+    return entries[::-1]
+
+
+def deployment(number: int, version: str, verdict: Verdict, environment: str = "production") -> Deployment:
+    made = release(version)
+    payload = Payload(kind="promote", release=made, release_id=made.id, key=str(number))
+    return Deployment(
+        id=number, environment=environment, created_at=f"{number:04}", verdict=verdict, note="", payload=payload
+    )

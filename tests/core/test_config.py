@@ -1,0 +1,88 @@
+import jsonschema
+import pytest
+import yaml
+
+from cicd.core.config import config_schema, deploy_of, environment_of, parse_config, suite_of
+from cicd.errors import ConfigError, UnknownEnvironment, UnknownSuite
+
+FULL = """
+version: 1
+app: assistant-api
+services: {postgres: {version: "18", settings: {max_connections: 50}}, redis: }
+suites:
+  unit: {run: pytest tests/unit, coverage: true, timeout: 3m}
+  integration: {run: pytest tests/integration, needs: [postgres, redis]}
+gates: {coverage: 85%}
+deploy: {run: uvicorn app --port $PORT, migrate: alembic, watch: {for: 30s, error-rate: 1%}}
+environments:
+  dev: {ports: {router: 8080, blue: 8081, green: 8082}}
+  staging: {after: dev, approval: required, ports: {router: 8090, blue: 8091, green: 8092}}
+"""
+
+
+def test_the_whole_of_it() -> None:
+    config = parse_config(FULL, "cicd.yml")
+    assert suite_of(config, "unit").timeout == 180
+    assert suite_of(config, "integration").needs == ["postgres", "redis"]
+    assert config.gates.coverage == 85
+    assert config.services["redis"] is None
+    assert deploy_of(config).watch.seconds == 30
+    assert environment_of(config, "staging").after == "dev"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "should be a mapping|version: is missing"),
+        ("version: 1", "app: is missing"),
+        ("version: 2\napp: a", "version: "),
+        ("version: 1\napp: A B", "app: "),
+        ("version: 1\napp: a\nsuite: {}", "suite: unknown key; did you mean `suites`?"),
+        ("version: 1\napp: a\nsuites: {u: {rum: x}}", "suites.u.rum: unknown key; did you mean `run`?"),
+        ("version: 1\napp: a\nsuites: {u: {}}", "suites.u.run: is missing"),
+        ("version: 1\napp: a\nsuites: {u: {run: x, timeout: soon}}", "suites.u.timeout: should be a duration"),
+        ("version: 1\napp: a\nsuites: {u: {run: [a]}}", "suites.u.run: should be `str`"),
+        ("version: 1\napp: a\nsuites: {u: {run: x, needs: [db]}}", "there is no service `db`"),
+        ("version: 1\napp: a\ngates: {coverage: 101}", "gates.coverage: should be a percentage"),
+        ("version: 1\napp: a\nenvironments: {dev: {ports: {router: 1, blue: 2, green: 3}}}", "need a `deploy:`"),
+        (
+            "version: 1\napp: a\ndeploy: {run: x}\nenvironments: {dev: {ports: {router: 1, blue: 1, green: 3}}}",
+            "environments.dev.ports.blue: port 1 is already environments.dev.ports.router",
+        ),
+        (
+            "version: 1\napp: a\ndeploy: {run: x}\nenvironments: {dev: {after: tes, ports: "
+            "{router: 1, blue: 2, green: 3}}}",
+            "there is no environment `tes`",
+        ),
+        (
+            "version: 1\napp: a\ndeploy: {run: x}\nenvironments: {dev: {after: dev, ports: "
+            "{router: 1, blue: 2, green: 3}}}",
+            "dev → dev is a circle",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_path(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "cicd.yml")
+    message = str(caught.value)
+    assert message.startswith("cicd.yml")
+    assert any(part in message for part in said.split("|"))
+    assert "Next: " in message
+
+
+def test_unknown_names_are_told_with_the_known_ones() -> None:
+    config = parse_config(FULL, "cicd.yml")
+    with pytest.raises(UnknownSuite, match="unit, integration"):
+        suite_of(config, "unti")
+    with pytest.raises(UnknownEnvironment, match="dev, staging"):
+        environment_of(config, "prod")
+    with pytest.raises(ConfigError, match="no `deploy:`"):
+        deploy_of(parse_config("version: 1\napp: a", "cicd.yml"))
+
+
+def test_the_schema_knows_every_key_and_refuses_others() -> None:
+    schema = config_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    assert not list(validator.iter_errors(yaml.safe_load(FULL)))
+    assert list(validator.iter_errors({"version": 1, "app": "a", "suite": {}}))
