@@ -36,6 +36,7 @@ class Job:
         inputs: of a workflow_dispatch.
         env: variables of every step.
         secrets: by name; GITHUB_TOKEN is one of them.
+        secret_lines: more of them, as act reads them.
         actor: who started it.
     """
 
@@ -45,6 +46,7 @@ class Job:
     inputs: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_lines: str = field(default="", repr=False)
     actor: str = ""
 
 
@@ -90,7 +92,8 @@ def execute(job: Job, folder: Path, runner: Runner, each: Callable[[dict[str, An
     """
     (folder / "home").mkdir(parents=True, exist_ok=True)
     event = {"inputs": dict(job.inputs)} if job.inputs else {}
-    files = {"env": dotenv(job.env), "secrets": dotenv(job.secrets), "empty": "", "event.json": json.dumps(event)}
+    secrets = dotenv(job.secrets) + job.secret_lines
+    files = {"env": dotenv(job.env), "secrets": secrets, "empty": "", "event.json": json.dumps(event)}
     for name, text in files.items():
         with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)

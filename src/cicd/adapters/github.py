@@ -203,8 +203,9 @@ class GitHub:
                 seconds_between_requests=0,
                 seconds_between_writes=0,
                 user_agent="cicd",
+                lazy=True,
             )
-            self._repo = hub.get_repo(self.repository, lazy=True)
+            self._repo = hub.get_repo(self.repository)
         return self._repo
 
     def _requester(self) -> Any:
@@ -227,7 +228,9 @@ class GitHub:
                     self.calls += counted
                     return request()
         except Exception as error:
-            raise explain(error, what) from error
+            if is_githubs(error):
+                raise explain(error, what) from error
+            raise
         raise AssertionError("tenacity either returns or raises")
 
     def _write(self, post: Callable[[], T], find: Callable[[], T | None], what: str) -> T:
@@ -241,10 +244,10 @@ class GitHub:
                     unclear = True
                     self.calls += 1
                     return post()
-        except CicdError:
-            raise
         except Exception as error:
-            raise explain(error, what) from error
+            if is_githubs(error):
+                raise explain(error, what) from error
+            raise
         raise AssertionError("tenacity either returns or raises")
 
     def _retrying(self) -> tenacity.Retrying:
@@ -268,9 +271,14 @@ def _status(error: BaseException) -> tuple[int, dict[str, str]]:
     return int(getattr(error, "status", 0) or 0), {name.lower(): str(value) for name, value in headers.items()}
 
 
+def is_githubs(error: BaseException) -> bool:
+    """Whether an error is an answer of GitHub, or that there was none; anything else is a bug, or an error of ours."""
+    return isinstance(error, OSError) or type(error).__module__.startswith("github.")
+
+
 def is_passing(error: BaseException) -> bool:
     """Whether an error may be gone the next time: no answer, 5xx, or a limit that says when it ends."""
-    if isinstance(error, CicdError):
+    if not is_githubs(error):
         return False
     if isinstance(error, OSError):  # every error of requests is one
         return True
@@ -284,7 +292,7 @@ def wait_as_told(state: tenacity.RetryCallState) -> float:
     if error is not None:
         with contextlib.suppress(KeyError, ValueError):
             return float(_status(error)[1]["retry-after"])
-    return float(min(8.0, 0.5 * 2 ** (state.attempt_number - 1)))
+    return min(8.0, 0.5 * 2.0 ** min(state.attempt_number - 1, 10))
 
 
 def explain(error: Exception, what: str) -> CicdError:

@@ -155,7 +155,7 @@ def _ask(path: Path, runner: Runner) -> Python | None:
     lines = done.output.splitlines()
     if done.code or len(lines) < 3 or not re.fullmatch(r"[\d.]+", lines[-1]):
         return None
-    return Python(Path(lines[-3]), Path(lines[-2]), lines[-1])
+    return Python(Path(lines[-3]), Path(lines[-2]).resolve(), lines[-1])
 
 
 def find_requirements(given: str, configured: Sequence[str], folder: Path) -> Requirements:

@@ -30,7 +30,7 @@ def main(folder: Path, owner: int) -> None:
     while not told and lives() and (seen := read_state(folder)):
         state = seen
         time.sleep(INTERVAL)
-    end(folder, state)
+    end(folder, read_state(folder) or state)  # it may have grown since
 
 
 def watch(pid: int) -> Callable[[], bool]:

@@ -1,0 +1,170 @@
+"""The GitHub adapter, call by call; acceptance runs it against LocalHub."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import responses
+
+from cicd.adapters.github import GitHub
+from cicd.core.ledger import Payload
+from cicd.errors import GitHubRefused, GitHubUnavailable, NoToken, RateLimited, TokenRefused
+from tests.core.histories import SHA, release
+from tests.fakes import runner
+
+API = "https://api.github.com:443"  # PyGithub names the port
+REPO = f"{API}/repos/acme/app"
+PAYLOAD = Payload(kind="promote", release=release("v1"), release_id=release("v1").id, key="run/1/deploy/production")
+
+
+@pytest.fixture
+def http() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> GitHub:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    return GitHub(runner({"GITHUB_REPOSITORY": "acme/app", "GITHUB_RUN_ID": "7"}), "token", patience=20)
+
+
+def test_without_token_or_repository_no_call_is_made() -> None:
+    with pytest.raises(NoToken, match="no token"):
+        GitHub(runner({"GITHUB_REPOSITORY": "acme/app"}), "")
+    with pytest.raises(NoToken, match="GITHUB_REPOSITORY"):
+        GitHub(runner({}), "token")
+
+
+def test_an_environment_and_its_reviewers(http: responses.RequestsMock, hub: GitHub) -> None:
+    rules = [
+        {"type": "wait_timer", "wait_timer": 5},
+        {
+            "type": "required_reviewers",
+            "prevent_self_review": True,
+            "reviewers": [
+                {"type": "User", "reviewer": {"login": "rita"}},
+                {"type": "Team", "reviewer": {"slug": "platform"}},
+            ],
+        },
+    ]
+    http.get(f"{REPO}/environments/production", json={"name": "production", "protection_rules": rules})
+    found = hub.environment("production")
+    assert found is not None
+    assert found.reviewers == ["rita", "platform"]
+    assert not found.self_review
+
+
+def test_an_environment_that_is_not_there(http: responses.RequestsMock, hub: GitHub) -> None:
+    http.get(f"{REPO}/environments/prod", json={"message": "Not Found"}, status=404)
+    assert hub.environment("prod") is None
+
+
+def answer(*nodes: dict[str, Any], more: bool = False) -> dict[str, Any]:
+    page = {"nodes": list(nodes), "pageInfo": {"hasNextPage": more, "endCursor": "c"}}
+    return {"data": {"repository": {"deployments": page}}}
+
+
+def test_the_ledger_is_one_call(http: responses.RequestsMock, hub: GitHub) -> None:
+    import msgspec
+
+    node = {
+        "databaseId": 5,
+        "environment": "production",
+        "task": "cicd",
+        "createdAt": "1",
+        "payload": msgspec.json.encode(PAYLOAD).decode(),
+        "statuses": {"nodes": [{"state": "SUCCESS", "description": "stable: fine", "createdAt": "1"}]},
+    }
+    foreign = {**node, "task": "deploy", "payload": None}
+    http.post(f"{API}/graphql", json=answer(node, foreign, more=True))
+    found = hub.ledger(["production", "staging"])
+    assert [entry.id for entry in found] == [5]
+    assert hub.calls == 1
+    sent = json.loads(http.calls[0].request.body or "")
+    assert sent["variables"]["environments"] == ["production", "staging"]
+
+
+def test_a_read_is_repeated_until_github_is_back(http: responses.RequestsMock, hub: GitHub) -> None:
+    for status in (500, 502):
+        http.get(f"{REPO}/compare/a...b", status=status, json={"message": "oops"})
+    http.get(f"{REPO}/compare/a...b", body=requests.ConnectionError("gone"))
+    http.get(f"{REPO}/compare/a...b", json={"status": "ahead"})
+    assert hub.compare("a", "b") == "ahead"
+    assert hub.calls == 4
+
+
+def test_a_write_whose_answer_was_lost_is_looked_up_and_not_made_again(
+    http: responses.RequestsMock, hub: GitHub
+) -> None:
+    http.post(f"{REPO}/deployments", body=requests.ConnectionError("gone"))
+    listed = [{"id": 8, "payload": {"key": "another"}}, {"id": 9, "payload": {"key": PAYLOAD.key}}]
+    http.get(f"{REPO}/deployments", json=listed)
+    assert hub.create_deployment(PAYLOAD, "production", production=True) == 9
+    assert [call.request.method for call in http.calls] == ["POST", "GET"]
+
+
+def test_a_write_that_did_not_take_effect_is_made_again(http: responses.RequestsMock, hub: GitHub) -> None:
+    http.post(f"{REPO}/deployments", status=502, json={"message": "bad gateway"})
+    http.get(f"{REPO}/deployments", json=[])
+    made = {"id": 10, "url": f"{REPO}/deployments/10"}
+    http.post(f"{REPO}/deployments", status=201, json=made)
+    assert hub.create_deployment(PAYLOAD, "production", production=True) == 10
+
+
+def test_what_a_deployment_says(http: responses.RequestsMock, hub: GitHub) -> None:
+    http.post(f"{REPO}/deployments", status=201, json={"id": 1, "url": f"{REPO}/deployments/1"})
+    hub.create_deployment(PAYLOAD, "staging", production=False)
+    sent = json.loads(http.calls[0].request.body or "")
+    assert sent["auto_merge"] is False
+    assert sent["required_contexts"] == []
+    assert sent["production_environment"] is False
+    assert sent["task"] == "cicd"
+    assert sent["ref"] == SHA
+    assert len(sent["description"]) <= 140
+
+
+def test_a_verdict_whose_answer_was_lost_is_looked_up(http: responses.RequestsMock, hub: GitHub) -> None:
+    http.post(f"{REPO}/deployments/3/statuses", body=requests.ReadTimeout("silence"))
+    http.get(f"{REPO}/deployments/3/statuses", json=[{"description": "stable: fine"}])
+    hub.set_verdict(3, "stable", "fine")
+    assert [call.request.method for call in http.calls] == ["POST", "GET"]
+
+
+def test_a_wrong_token(http: responses.RequestsMock, hub: GitHub) -> None:
+    http.get(f"{REPO}/compare/a...b", status=401, json={"message": "Bad credentials"})
+    with pytest.raises(TokenRefused, match="Bad credentials"):
+        hub.compare("a", "b")
+    assert hub.calls == 1
+
+
+@pytest.mark.parametrize("status", [403, 422, 409])
+def test_a_refusal_is_not_repeated(http: responses.RequestsMock, hub: GitHub, status: int) -> None:
+    http.get(f"{REPO}/compare/a...b", status=status, json={"message": "Resource not accessible by integration"})
+    with pytest.raises(GitHubRefused, match="not accessible") as caught:
+        hub.compare("a", "b")
+    assert caught.value.status == status
+    assert hub.calls == 1
+
+
+def test_a_limit_that_ends_soon_is_waited_for(http: responses.RequestsMock, hub: GitHub) -> None:
+    said = {"message": "You have exceeded a secondary rate limit."}
+    http.get(f"{REPO}/compare/a...b", status=429, json=said, headers={"retry-after": "2"})
+    http.get(f"{REPO}/compare/a...b", json={"status": "ahead"})
+    assert hub.compare("a", "b") == "ahead"
+
+
+@pytest.mark.parametrize("headers", [{"retry-after": "3600"}, {"x-ratelimit-remaining": "0"}])
+def test_a_limit_that_lasts_is_said(http: responses.RequestsMock, hub: GitHub, headers: dict[str, str]) -> None:
+    http.get(f"{REPO}/compare/a...b", status=403, json={"message": "API rate limit exceeded"}, headers=headers)
+    with pytest.raises(RateLimited, match="rate limit"):
+        hub.compare("a", "b")
+
+
+def test_github_away_for_long(http: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = GitHub(runner({"GITHUB_REPOSITORY": "acme/app"}), "token", patience=0.05)
+    http.get(f"{REPO}/compare/a...b", status=500, json={"message": "oops"})
+    with pytest.raises(GitHubUnavailable, match="500 oops"):
+        hub.compare("a", "b")
