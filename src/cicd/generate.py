@@ -8,8 +8,10 @@ import yaml
 
 from cicd.contract import COMMANDS, COMMON_OUTPUTS, ROOT, Command, environment_name, input_fields, input_name
 from cicd.core.config import config_schema
+from cicd.core.reading import DURATION, PERCENT
 from cicd.errors import CicdError
 
+WORDS = {DURATION: "duration", PERCENT: "percentage"}
 HEADER = "# Made by `bin/cicd generate` from src/cicd/contract.py; a test holds the two equal.\n"
 
 
@@ -110,6 +112,47 @@ def schema_text() -> str:
     return json.dumps({**draft, **config_schema()}, indent=2) + "\n"
 
 
+def configuration() -> str:
+    """docs/configuration.md: every key, by section, from the types that read it."""
+    definitions = config_schema()["$defs"]
+    parts = [
+        "# Configuration: `.github/cicd.yml`",
+        "Made by `bin/cicd generate` from the config's types; do not edit by hand.",
+    ]
+    parts.append(
+        "Durations are written as `200ms`, `60s`, `30m`, `2h` or `1d`, percentages as `85` or `85%`. An unknown key is an "
+        "error that names its path and the nearest valid name. A whole example: "
+        "[examples/assistant-api/.github/cicd.yml](../examples/assistant-api/.github/cicd.yml)."
+    )
+    for name in ("Config", *(name for name in definitions if name != "Config")):
+        about = definitions[name]
+        required = set(about.get("required", []))
+        rows: list[tuple[str, ...]] = [
+            (f"`{key}`", kind_of(entry), "required" if key in required else f"`{json.dumps(entry.get('default'))}`")
+            for key, entry in about["properties"].items()
+        ]
+        parts += [f"## {name}", " ".join(about["description"].split()), table(("key", "is", "default"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def kind_of(entry: dict[str, Any]) -> str:
+    """A JSON Schema type in words."""
+    if "anyOf" in entry:
+        return " or ".join(dict.fromkeys(kind_of(one) for one in entry["anyOf"]))
+    if "$ref" in entry:
+        name = entry["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in entry:
+        return ", ".join(f"`{choice}`" for choice in entry["enum"])
+    if entry.get("pattern") in WORDS:
+        return WORDS[entry["pattern"]]
+    if entry.get("type") == "array":
+        return f"list of {kind_of(entry['items'])}"
+    if isinstance(entry.get("additionalProperties"), dict):
+        return f"mapping of names to {kind_of(entry['additionalProperties'])}"
+    return {"null": "nothing", "boolean": "true or false"}.get(str(entry.get("type")), str(entry.get("type")))
+
+
 def files() -> dict[str, str]:
     """Every generated file: path below the checkout → text."""
     made = {
@@ -117,7 +160,8 @@ def files() -> dict[str, str]:
         for command in (*COMMANDS.values(), ROOT)
         if command.action
     }
-    return {**made, "docs/reference.md": reference(), "docs/cicd.schema.json": schema_text()}
+    docs = {"docs/reference.md": reference(), "docs/configuration.md": configuration()}
+    return {**made, **docs, "docs/cicd.schema.json": schema_text()}
 
 
 def write(checkout: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """`.github/cicd.yml`: its types, which are also its JSON Schema, and what must hold between its values."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -208,6 +208,6 @@ def deploy_of(config: Config, environment: Environment | None = None) -> Deploy:
     return config.deploy
 
 
-def config_schema() -> dict[str, object]:
+def config_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the config."""
     return schema_of(Config)
