@@ -8,7 +8,7 @@ from cicd.commands.execute import Execution, Outcome
 from cicd.core.journal import Begun, Entry, fold
 from cicd.core.migrations import Migration
 from cicd.core.plan import Plan, Running, Step, plan_promotion, plan_rollback
-from cicd.errors import CicdError, Inconclusive, Unhealthy
+from cicd.errors import CicdError, Inconclusive, Interrupted, Unhealthy
 from tests.core.histories import release
 
 MIGRATION = Migration(revision="0002", down="0001", kind="expand")
@@ -113,7 +113,7 @@ def test_before_the_switch_it_does_not_ask_the_old_slot() -> None:
 
 
 def test_a_cancelled_run_is_undone_too() -> None:
-    outcome, _ = execute(PROMOTION, Recorder("watch", KeyboardInterrupt()))
+    outcome, _ = execute(PROMOTION, Recorder("watch", Interrupted("cancelled")))
     assert outcome.verdict == "rolled-back"
     assert outcome.error is not None
     assert outcome.error.reason == "interrupted"

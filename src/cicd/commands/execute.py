@@ -74,8 +74,6 @@ class Execution:
             return self._close("inconclusive", self._now_running(plan, before), error)
         except CicdError as error:
             return self._fail(plan, before, error)
-        except KeyboardInterrupt:
-            return self._fail(plan, before, Interrupted("The run was cancelled", next_step="run it again"))
         return self._close("stable", self._now_running(plan, before))
 
     def recover(self, plan: Plan, before: Running, begun: list[Begun]) -> Outcome:

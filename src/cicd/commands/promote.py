@@ -2,6 +2,7 @@
 
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
+from cicd.adapters.together import interruptible
 from cicd.commands.approval import require_approval
 from cicd.commands.deploy import carry_out, recover
 from cicd.commands.plan import Proposal, propose
@@ -18,7 +19,8 @@ from cicd.errors import NotApproved, UsageError
 def main(inputs: Promote, runner: Runner) -> Result:
     """Build what promote needs, and run it."""
     site = Site.of(inputs.working_directory, inputs.config, inputs.environment, runner)
-    return promote(inputs, runner, site, GitHub(runner, inputs.token))
+    with interruptible():
+        return promote(inputs, runner, site, GitHub(runner, inputs.token))
 
 
 def promote(inputs: Promote, runner: Runner, site: Site, hub: GitHub) -> Result:

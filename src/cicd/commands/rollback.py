@@ -2,6 +2,7 @@
 
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
+from cicd.adapters.together import interruptible
 from cicd.commands.deploy import carry_out, recover
 from cicd.commands.read import Site
 from cicd.contract import Rollback
@@ -16,7 +17,8 @@ from cicd.errors import NothingToRollBackTo
 def main(inputs: Rollback, runner: Runner) -> Result:
     """Build what rollback needs, and run it."""
     site = Site.of(inputs.working_directory, inputs.config, inputs.environment, runner)
-    return rollback(inputs, runner, site, GitHub(runner, inputs.token))
+    with interruptible():
+        return rollback(inputs, runner, site, GitHub(runner, inputs.token))
 
 
 def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub) -> Result:

@@ -1,0 +1,102 @@
+import multiprocessing
+import stat
+from pathlib import Path
+
+import pytest
+
+from cicd.adapters.target import Target, target_root, write_private
+from cicd.core.journal import Entry
+from cicd.core.plan import Running, plan_promotion
+from cicd.errors import Locked, NothingToRollBackTo, PrepareFailed, Unfinished
+from tests.core.histories import release
+from tests.fakes import runner
+
+PLAN = plan_promotion("dev", release("v1"), Running(), [], [])
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Target:
+    return Target(tmp_path, "app", "dev")
+
+
+def entry(event: str, **values: object) -> Entry:
+    return Entry(at=1.0, deployment="d", event=event, **values)  # type: ignore[arg-type]
+
+
+def test_nothing_was_ever_deployed(target: Target) -> None:
+    assert target.state().running == Running()
+    assert not target.folder.exists()
+
+
+def test_the_journal_is_read_back_and_is_the_owners(target: Target) -> None:
+    target.journal(entry("plan", plan=PLAN))
+    target.journal(entry("begin", step=0, facts={"created": True}))
+    state = target.state()
+    assert state.unfinished == PLAN
+    assert state.begun[0].facts == {"created": True}
+    assert stat.S_IMODE((target.folder / "journal.jsonl").stat().st_mode) == 0o600
+
+
+def test_a_line_that_a_crash_cut_off_is_dropped_by_the_next_entry(target: Target) -> None:
+    target.journal(entry("plan", plan=PLAN))
+    path = target.folder / "journal.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"at": 2, "dep')
+    assert target.state().unfinished == PLAN
+    target.journal(entry("close", verdict="failed", running=Running()))
+    assert path.read_bytes().startswith(whole)
+    assert target.state().unfinished is None
+
+
+@pytest.mark.parametrize("garbage", [b"not json\n", b"{}\n", b"\xff\xfe\n", b"[1]\n"])
+def test_a_journal_that_was_tampered_with_is_refused(target: Target, garbage: bytes) -> None:
+    target.journal(entry("plan", plan=PLAN))
+    path = target.folder / "journal.jsonl"
+    path.write_bytes(garbage + path.read_bytes())
+    with pytest.raises(Unfinished, match="cannot be read"):
+        target.state()
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc", "0123456789ab", "0123456789ab/.."])
+def test_a_release_that_does_not_lie_there(target: Target, name: str) -> None:
+    assert not target.has(name)
+    with pytest.raises(NothingToRollBackTo):
+        target.record(name)
+
+
+def test_the_key_is_made_once_and_private(target: Target) -> None:
+    key = target.key()
+    assert len(key) == 64
+    assert Target(target.root, "app", "production").key() == key
+    assert stat.S_IMODE((target.root / "app" / "key").stat().st_mode) == 0o600
+
+
+def hold(root: str, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
+    with Target(Path(root), "app", "dev").lock({"run": "1"}):
+        ready.set()
+        done.wait(10)
+
+
+@pytest.mark.real
+def test_the_lock_is_let_go_when_its_holder_dies(target: Target) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    ready, done = spawn.Event(), spawn.Event()
+    holder = spawn.Process(target=hold, args=(str(target.root), ready, done))
+    holder.start()
+    assert ready.wait(20)
+    with pytest.raises(Locked, match="run 1"), target.lock({}):
+        pass
+    holder.kill()
+    holder.join()
+    with target.lock({}):
+        pass
+
+
+def test_a_disk_that_refuses(tmp_path: Path) -> None:
+    with pytest.raises(PrepareFailed, match="cannot be written"):
+        write_private(tmp_path / "no" / "folder", "x")
+
+
+def test_where_targets_are() -> None:
+    assert target_root(runner({"CICD_TARGET": "/srv/cicd"})) == Path("/srv/cicd")
+    assert target_root(runner({"XDG_STATE_HOME": "/state"})) == Path("/state/cicd")
