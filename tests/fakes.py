@@ -42,7 +42,7 @@ class FakeHub:
         self._call("environment")
         return self.protections.get(name)
 
-    def ledger(self, environments: list[str], pages: int = 1) -> list[Deployment]:
+    def ledger(self, environments: list[str]) -> list[Deployment]:
         self._call("ledger")
         return [entry for entry in self.deployments if entry.environment in environments]
 

@@ -62,9 +62,8 @@ def test_an_environment_that_is_not_there(http: responses.RequestsMock, hub: Git
     assert hub.environment("prod") is None
 
 
-def answer(*nodes: dict[str, Any], more: bool = False) -> dict[str, Any]:
-    page = {"nodes": list(nodes), "pageInfo": {"hasNextPage": more, "endCursor": "c"}}
-    return {"data": {"repository": {"deployments": page}}}
+def answer(*pages: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"data": {"repository": {f"e{number}": {"nodes": nodes} for number, nodes in enumerate(pages)}}}
 
 
 def test_the_ledger_is_one_call(http: responses.RequestsMock, hub: GitHub) -> None:
@@ -79,12 +78,13 @@ def test_the_ledger_is_one_call(http: responses.RequestsMock, hub: GitHub) -> No
         "statuses": {"nodes": [{"state": "SUCCESS", "description": "stable: fine", "createdAt": "1"}]},
     }
     foreign = {**node, "task": "deploy", "payload": None}
-    http.post(f"{API}/graphql", json=answer(node, foreign, more=True))
+    newer = {**node, "databaseId": 6, "environment": "staging", "createdAt": "2"}
+    http.post(f"{API}/graphql", json=answer([node, foreign], [newer]))
     found = hub.ledger(["production", "staging"])
-    assert [entry.id for entry in found] == [5]
+    assert [entry.id for entry in found] == [6, 5]
     assert hub.calls == 1
     sent = json.loads(http.calls[0].request.body or "")
-    assert sent["variables"]["environments"] == ["production", "staging"]
+    assert sent["variables"] == {"e0": "production", "e1": "staging", "owner": "acme", "name": "app"}
 
 
 def test_a_read_is_repeated_until_github_is_back(http: responses.RequestsMock, hub: GitHub) -> None:
@@ -147,6 +147,11 @@ def test_a_refusal_is_not_repeated(http: responses.RequestsMock, hub: GitHub, st
         hub.compare("a", "b")
     assert caught.value.status == status
     assert hub.calls == 1
+
+
+def test_a_commit_that_was_forced_away_has_diverged(http: responses.RequestsMock, hub: GitHub) -> None:
+    http.get(f"{REPO}/compare/a...b", status=404, json={"message": "Not Found"})
+    assert hub.compare("a", "b") == "diverged"
 
 
 def test_a_limit_that_ends_soon_is_waited_for(http: responses.RequestsMock, hub: GitHub) -> None:

@@ -124,6 +124,16 @@ def test_the_digest_goes_from_environment_to_environment_without_a_new_build(app
     assert asked(app, app.ports[3])[0] == result.outputs["release"]
 
 
+def test_a_job_that_is_run_again_finds_its_work_done(app: Consumer) -> None:
+    sha = app.commit("v1")
+    first = app.promote(sha)
+    again = app.promote(sha)
+    assert again.decision == "nothing-to-do"
+    assert again.outputs == first.outputs
+    assert len(app.hub.deployments) == 1
+    assert app.promote(sha, force="true").decision == "done"
+
+
 def test_no_request_is_lost_over_switches(app: Consumer) -> None:
     app.promote(app.commit("v1"))
     lost: list[str] = []

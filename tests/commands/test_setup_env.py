@@ -8,8 +8,10 @@ import pytest
 from cicd.adapters.folders import private_folder
 from cicd.adapters.process import Completed, ProcessId
 from cicd.adapters.python_env import Python, Venv
+from cicd.adapters.requirements import Requirements
 from cicd.adapters.runner import Runner
-from cicd.adapters.services import Job, Server
+from cicd.adapters.services.job import Job, Server
+from cicd.adapters.services.place import Account
 from cicd.commands import setup_env
 from cicd.commands.setup_env import Plan, bring_up, decide, read_optional_config, summary
 from cicd.contract import SetupEnv
@@ -56,7 +58,7 @@ class Machine:
             port=5000 + pid,
             url=f"{wanted.name}://u:secret{pid}@127.0.0.1:{5000 + pid}/x",
             password=f"secret{pid}",
-            folder=str(job.new_folder(wanted.name, setup_env_account())),
+            folder=str(job.new_folder(wanted.name, Account())),
             pid=pid,
             started=1.0,
             seconds=0.5,
@@ -71,12 +73,6 @@ class Machine:
     def run(self, argv: list[str], *, env: dict[str, str], **_: object) -> Completed:
         self.ran.append((argv, env))
         return Completed(tuple(argv), self.code, "boom" if self.code else "", 0.1)
-
-
-def setup_env_account() -> Any:
-    from cicd.adapters.services.place import Account
-
-    return Account()
 
 
 @pytest.fixture
@@ -116,7 +112,7 @@ def job_in(folder: Path) -> Job:
 
 def plan_of(tmp_path: Path, migrate: list[str] | None = None, **versions: str) -> Plan:
     wanted = [Wanted(name, version) for name, version in versions.items()]
-    return Plan(wanted, "3.11", setup_env.Requirements(), migrate or [], tmp_path)
+    return Plan(wanted, "3.11", Requirements(), migrate or [], tmp_path)
 
 
 def test_the_config_decides_without_inputs(tmp_path: Path) -> None:
@@ -265,7 +261,7 @@ def test_a_migration_that_fails(tmp_path: Path, machine: Machine, actions: Runne
 
 
 def test_nothing_to_do(tmp_path: Path, machine: Machine, actions: Runner) -> None:
-    plan = Plan([], "", setup_env.Requirements(), [], tmp_path)
+    plan = Plan([], "", Requirements(), [], tmp_path)
     result = bring_up(plan, job_in(tmp_path), actions, machine.start)
     assert (result.decision, result.outputs) == ("nothing-to-do", {"python": str(PYTHON.path)})
     assert not (tmp_path / "GITHUB_PATH").read_text()

@@ -24,20 +24,30 @@ T = TypeVar("T")
 PATIENCE = 30.0  # seconds that a call may take with all its repetitions
 TIMEOUT = 10  # seconds for one answer
 
+# One alias for each environment, so that a busy one does not push another's deployments off the page.
 LEDGER = """
-query($owner: String!, $name: String!, $environments: [String!], $after: String) {
+query(%(variables)s, $owner: String!, $name: String!) {
   repository(owner: $owner, name: $name) {
-    deployments(first: 100, after: $after, environments: $environments,
-                orderBy: {field: CREATED_AT, direction: DESC}) {
-      pageInfo { hasNextPage endCursor }
-      nodes {
-        databaseId environment task createdAt payload
-        statuses(first: 10) { nodes { state description createdAt } }
-      }
-    }
+    %(environments)s
+  }
+}
+fragment page on DeploymentConnection {
+  nodes {
+    databaseId environment task createdAt payload
+    statuses(first: 10) { nodes { state description createdAt } }
   }
 }
 """
+ENVIRONMENT = """%(alias)s: deployments(first: 100, environments: [$%(alias)s],
+      orderBy: {field: CREATED_AT, direction: DESC}) { ...page }"""
+
+
+def ledger_query(environments: list[str]) -> tuple[str, dict[str, str]]:
+    """The query for the newest hundred deployments of each environment, and its variables."""
+    names = {f"e{number}": name for number, name in enumerate(environments)}
+    parts = "\n    ".join(ENVIRONMENT % {"alias": alias} for alias in names)
+    variables = ", ".join(f"${alias}: String!" for alias in names)
+    return LEDGER % {"variables": variables, "environments": parts}, names
 
 
 class GitHub:
@@ -84,21 +94,16 @@ class GitHub:
             self_review=not any(rule.get("prevent_self_review") for rule in rules),
         )
 
-    def ledger(self, environments: list[str], pages: int = 1) -> list[Deployment]:
-        """Our deployments in these environments, newest first; one call for each hundred."""
+    def ledger(self, environments: list[str]) -> list[Deployment]:
+        """Our deployments in these environments, newest first, in one call; of each the newest hundred."""
         owner, _, name = self.repository.partition("/")
-        found: list[Deployment] = []
-        after = None
-        for _ in range(pages):
-            variables = {"owner": owner, "name": name, "environments": environments, "after": after}
-            _, answer = self._call(lambda given=variables: self._requester().graphql_query(LEDGER, given), "the ledger")  # type: ignore[misc]
-            repository = (answer.get("data") or {}).get("repository") or {}
-            page = repository.get("deployments") or {"nodes": [], "pageInfo": {"hasNextPage": False}}
-            found += [entry for node in page["nodes"] if (entry := read_deployment(node))]
-            if not page["pageInfo"]["hasNextPage"]:
-                break
-            after = page["pageInfo"]["endCursor"]
-        return found
+        query, names = ledger_query(environments)
+        variables = {**names, "owner": owner, "name": name}
+        _, answer = self._call(lambda: self._requester().graphql_query(query, variables), "the ledger")
+        repository = (answer.get("data") or {}).get("repository") or {}
+        nodes = [node for alias in names for node in repository[alias]["nodes"]] if repository else []
+        found = [entry for node in nodes if (entry := read_deployment(node))]
+        return sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True)
 
     def reviews(self, run_id: str) -> list[Review]:
         """The reviews of a run."""
@@ -119,8 +124,16 @@ class GitHub:
         return [entry["environment"]["name"] for entry in data]
 
     def compare(self, base: str, head: str) -> str:
-        """`ahead`, `behind`, `diverged` or `identical`: how head stands to base."""
-        _, data = self._read("GET", f"/compare/{base}...{head}?per_page=1")
+        """`ahead`, `behind`, `diverged` or `identical`: how head stands to base.
+
+        A base that is no longer in the repository (a forced push) has diverged.
+        """
+        try:
+            _, data = self._read("GET", f"/compare/{base}...{head}?per_page=1")
+        except GitHubRefused as error:
+            if error.status == 404:
+                return "diverged"
+            raise
         return str(data["status"])
 
     def create_deployment(self, payload: Payload, environment: str, production: bool) -> int:

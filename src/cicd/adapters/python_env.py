@@ -9,7 +9,6 @@ import platform
 import re
 import shutil
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from cicd.adapters.folders import locked
 from cicd.adapters.process import run, which
+from cicd.adapters.requirements import Requirements
 from cicd.adapters.runner import Runner
 from cicd.core.services import satisfies
 from cicd.errors import DependenciesFailed, ToolMissing
@@ -30,11 +30,6 @@ ELSEWHERE = {
     *("UV_SYSTEM_PYTHON", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON"),
     *("PIP_REQUIRE_VIRTUALENV", "PIP_DRY_RUN"),
 }
-EXTRAS = ("test", "tests", "dev", "testing")
-FOUND_BY_NAME = ("requirements.txt", "requirements-dev.txt")
-NESTED = re.compile(r"(?:-r|--requirement|-c|--constraint)[=\s]*(\S+)")
-LOCAL = re.compile(r"(?:-e\s|--editable|\.|/|file:|\S+\s*@\s*file:)")
-DESCRIPTIONS = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
 @dataclass(frozen=True)
@@ -48,36 +43,6 @@ class Python:
     path: Path
     base: Path
     version: str
-
-
-@dataclass(frozen=True)
-class Requirements:
-    """What to install: requirement files, and the project itself (editable, with extras) where it is one.
-
-    `folder` is where installers run: paths inside requirement files count from there.
-    """
-
-    files: tuple[Path, ...] = ()
-    project: Path | None = None
-    extras: tuple[str, ...] = ()
-    folder: Path | None = None
-
-    @property
-    def base(self) -> Path:
-        return self.folder or self.project or self.files[0].parent
-
-    def __bool__(self) -> bool:
-        return bool(self.files or self.project)
-
-    def arguments(self) -> list[str]:
-        """As pip and uv both read them."""
-        arguments = [argument for file in self.files for argument in ("--requirement", str(file))]
-        if self.project:
-            arguments += [
-                "--editable",
-                f"{self.project}[{','.join(self.extras)}]" if self.extras else str(self.project),
-            ]
-        return arguments
 
 
 @dataclass(frozen=True)
@@ -158,46 +123,6 @@ def _ask(path: Path, runner: Runner) -> Python | None:
     return Python(Path(lines[-3]), Path(lines[-2]).resolve(), lines[-1])
 
 
-def find_requirements(given: str, configured: Sequence[str], folder: Path) -> Requirements:
-    """What a project in `folder` needs.
-
-    Args:
-        given: the input: files separated by spaces, `none`, or empty.
-        configured: the config's files, used when the input is empty. Without either: requirements.txt and
-            requirements-dev.txt where they are, else the project of pyproject.toml or setup.py with its test extras.
-
-    Raises:
-        DependenciesFailed: a file that was named is not there, or pyproject.toml cannot be read.
-    """
-    if given.strip() == "none":
-        return Requirements()
-    folder, named = folder.resolve(), given.split() or list(configured)
-    files = [folder / name for name in named or FOUND_BY_NAME]
-    missing = [str(file) for file in files if not file.is_file()]
-    if named and missing:
-        raise DependenciesFailed(
-            f"There is no {' and no '.join(missing)}",
-            cause="the file was not committed, or working-directory is another",
-            next_step="mend `requirements`, or say `none` to install nothing",
-        )
-    present = tuple(file for file in files if file.is_file())
-    return Requirements(present, folder=folder) if present else _project(folder)
-
-
-def _project(folder: Path) -> Requirements:
-    path = folder / "pyproject.toml"
-    if not path.is_file():
-        return Requirements(project=folder if (folder / "setup.py").is_file() else None)
-    try:
-        about = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DependenciesFailed(f"{path} cannot be read: {error}", next_step="mend the file") from error
-    if "project" not in about and "build-system" not in about:
-        return Requirements()  # settings of tools, nothing to install
-    known = about.get("project", {}).get("optional-dependencies", {})
-    return Requirements(project=folder, extras=tuple(extra for extra in EXTRAS if extra in known))
-
-
 def ensure_venv(
     requirements: Sequence[Path] | Requirements, python: Python, root: Path, runner: Runner, *, pip: bool = False
 ) -> Venv:
@@ -232,30 +157,9 @@ def ensure_venv(
 
 def _key(wanted: Requirements, python: Python, pip: bool) -> str:
     digest = hashlib.sha256(f"{python.base} {python.version} {platform.machine()} {pip}".encode())
-    if wanted.project:
-        digest.update(repr((wanted.project.resolve(), wanted.extras, _described(wanted.project))).encode())
-    for file in wanted.files:
-        for text in _texts(file, wanted.base, set()):
-            digest.update(text + b"\0")
+    for text in wanted.texts():
+        digest.update(text + b"\0")
     return digest.hexdigest()[:16]
-
-
-def _described(folder: Path) -> list[bytes]:
-    return [(folder / name).read_bytes() for name in DESCRIPTIONS if (folder / name).is_file()]
-
-
-def _texts(file: Path, base: Path, seen: set[Path]) -> Iterator[bytes]:
-    """The text of a requirement file and of all that it names; of local projects, where they are and their metadata."""
-    if file in seen or not file.is_file():
-        return
-    seen.add(file)
-    yield (content := file.read_bytes())
-    for line in map(str.strip, content.decode(errors="replace").splitlines()):
-        if nested := NESTED.match(line):
-            yield from _texts(file.parent / nested[1], base, seen)
-        elif LOCAL.match(line):
-            yield str(base.resolve()).encode()
-            yield from _described(base)
 
 
 def _make(folder: Path, wanted: Requirements, python: Python, runner: Runner, pip: bool) -> None:

@@ -33,6 +33,8 @@ def promote(inputs: Promote, runner: Runner, site: Site, hub: GitHub) -> Result:
     if found and inputs.force != "true":
         raise first_of(found)
     proposal = propose(site, runner, image, sha, inputs.version, inputs.app_env)
+    if running and running.verdict == "stable" and runs_already(proposal, site) and inputs.force != "true":
+        return nothing_to_do(proposal, running.id)
     if inputs.dry_run == "true":
         return planned(proposal, hub)
     if inputs.plan and inputs.plan != proposal.plan.hash:
@@ -54,6 +56,22 @@ def promote(inputs: Promote, runner: Runner, site: Site, hub: GitHub) -> Result:
             raise another_plan(proposal.plan.hash, now)
         steps = site.steps(runner, now.running, now.record, now.settings)
         return carry_out(now.plan, steps, site, runner, hub, approved_by, running)
+
+
+def runs_already(proposal: Proposal, site: Site) -> bool:
+    """Whether this very release has the traffic and lives: a job that was run again finds its work done."""
+    release = proposal.running.release
+    return release is not None and release.id == proposal.plan.release.id == site.engine.alive(proposal.running.slot)
+
+
+def nothing_to_do(proposal: Proposal, deployment: int) -> Result:
+    """The answer when the release runs already."""
+    release = proposal.plan.release
+    return Result(
+        decision="nothing-to-do",
+        message=f"{release.name} is stable in {proposal.plan.environment} already",
+        outputs={"release": release.id, "deployment": str(deployment), "verdict": "stable"},
+    )
 
 
 def planned(proposal: Proposal, hub: GitHub) -> Result:

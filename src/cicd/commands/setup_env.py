@@ -17,9 +17,12 @@ from typing import Any
 from cicd.adapters.folders import environment_root
 from cicd.adapters.migrators import alembic
 from cicd.adapters.process import Completed, run
-from cicd.adapters.python_env import Python, Requirements, Venv, ensure_venv, find_python, find_requirements
+from cicd.adapters.python_env import Python, Venv, ensure_venv, find_python
+from cicd.adapters.requirements import Requirements, find_requirements
 from cicd.adapters.runner import Runner
-from cicd.adapters.services import SERVICES, Job, Server, check_settings, start
+from cicd.adapters.services import SERVICES
+from cicd.adapters.services.job import Job, Server
+from cicd.adapters.services.server import check_settings, start
 from cicd.adapters.together import interruptible, together
 from cicd.contract import SetupEnv
 from cicd.core.config import Config, parse_config
