@@ -8,9 +8,12 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from cicd import __version__
 from cicd.adapters.runner import Runner
 from cicd.contract import COMMANDS, ROOT, TOKEN, Command, environment_name, input_fields, input_name
+from cicd.core.markdown import inline
 from cicd.core.results import Result, result_json
 from cicd.errors import CicdError, UsageError
 
@@ -150,7 +153,9 @@ def bug_report() -> str:
 
 def report(command: str, result: Result, runner: Runner, as_json: bool) -> int:
     """Say the result: outputs, summary, annotation, and JSON if wanted. Gives the exit code."""
-    text = result_json(command, result)
+    secret = {output.name for output in COMMANDS[command].outputs if output.secret} if command in COMMANDS else set()
+    shown = {name: value for name, value in result.outputs.items() if name not in secret}
+    text = result_json(command, msgspec.structs.replace(result, outputs=shown))
     for name, value in {
         "decision": result.decision,
         "reason-code": result.reason_code,
@@ -162,7 +167,7 @@ def report(command: str, result: Result, runner: Runner, as_json: bool) -> int:
     if result.exit_code:
         runner.annotate("error", result.message, title=f"cicd {command}: {result.reason_code}")
         if not result.summary:
-            runner.summary(f"### ❌ cicd {command}: {result.reason_code}\n\n{result.message}")
+            runner.summary(f"### ❌ cicd {command}: {result.reason_code}\n\n{inline(result.message, 4000)}")
     elif result.message:
         runner.say(result.message)
     if as_json:

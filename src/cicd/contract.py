@@ -37,10 +37,11 @@ def token_input() -> Any:
 
 @dataclass(frozen=True)
 class Output:
-    """One output of an action; `help` is one sentence for users."""
+    """One output of an action; `help` is one sentence for users. A secret one is not repeated in `result`."""
 
     name: str
     help: str
+    secret: bool = False
 
 
 COMMON_OUTPUTS = (
@@ -186,8 +187,8 @@ COMMANDS = {
             "setup-env",
             SetupEnv,
             (
-                Output("database-url", "URL of the PostgreSQL that was started, if any."),
-                Output("redis-url", "URL of the Redis that was started, if any."),
+                Output("database-url", "URL of the PostgreSQL that was started, if any; masked.", secret=True),
+                Output("redis-url", "URL of the Redis that was started, if any; masked.", secret=True),
                 Output("python", "Path of the interpreter that has the project's dependencies."),
             ),
             "actions/setup-env",

@@ -11,6 +11,8 @@ from cicd.core.config import config_schema
 from cicd.core.reading import DURATION, PERCENT
 from cicd.errors import CicdError
 
+CHECKOUT = Path(__file__).resolve().parents[2]
+WORKFLOWS = ".github/workflows"
 WORDS = {DURATION: "duration", PERCENT: "percentage"}
 HEADER = "# Made by `bin/cicd generate` from src/cicd/contract.py; a test holds the two equal.\n"
 
@@ -120,8 +122,8 @@ def configuration() -> str:
         "Made by `bin/cicd generate` from the config's types; do not edit by hand.",
     ]
     parts.append(
-        "Durations are written as `200ms`, `60s`, `30m`, `2h` or `1d`, percentages as `85` or `85%`. An unknown key is an "
-        "error that names its path and the nearest valid name. A whole example: "
+        "Durations are written as `200ms`, `60s`, `30m`, `2h` or `1d`, percentages as `85` or `85%`. "
+        "An unknown key is an error that names its path and the nearest valid name. A whole example: "
         "[examples/assistant-api/.github/cicd.yml](../examples/assistant-api/.github/cicd.yml)."
     )
     for name in ("Config", *(name for name in definitions if name != "Config")):
@@ -153,6 +155,32 @@ def kind_of(entry: dict[str, Any]) -> str:
     return {"null": "nothing", "boolean": "true or false"}.get(str(entry.get("type")), str(entry.get("type")))
 
 
+DEPLOYS = {"dev": "dev", "stage": "staging", "prod": "production"}  # file → environment that it is for
+
+
+def deploy_workflow(generic: str, file: str, environment: str) -> str:
+    """deploy-<file>.yml from deploy.yml: the environment has a default, and all but the first one demand the image.
+
+    They are copies, not callers of deploy.yml: act loses the result of a called workflow that calls another.
+    """
+    text = generic.partition("name: deploy\n")[2]
+    text = text.replace(
+        "        type: string\n        required: true\n", f"        type: string\n        default: {environment}\n", 1
+    )
+    if environment != "dev":
+        text = text.replace(
+            """description: "Image by digest; empty: it is built from this commit."
+        type: string
+        default: ""
+""",
+            """description: Image by digest, as the environment before gave it.
+        type: string
+        required: true
+""",
+        )
+    return f"# Made by `bin/cicd generate` from deploy.yml; a test holds them equal.\nname: deploy-{file}\n{text}"
+
+
 def files() -> dict[str, str]:
     """Every generated file: path below the checkout → text."""
     made = {
@@ -160,6 +188,9 @@ def files() -> dict[str, str]:
         for command in (*COMMANDS.values(), ROOT)
         if command.action
     }
+    generic = (CHECKOUT / WORKFLOWS / "deploy.yml").read_text()
+    for file, environment in DEPLOYS.items():
+        made[f"{WORKFLOWS}/deploy-{file}.yml"] = deploy_workflow(generic, file, environment)
     docs = {"docs/reference.md": reference(), "docs/configuration.md": configuration()}
     return {**made, **docs, "docs/cicd.schema.json": schema_text()}
 

@@ -28,7 +28,7 @@ def http() -> Iterator[responses.RequestsMock]:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> GitHub:
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
-    return GitHub(runner({"GITHUB_REPOSITORY": "acme/app", "GITHUB_RUN_ID": "7"}), "token", patience=20)
+    return GitHub(runner({"GITHUB_REPOSITORY": "acme/app", "GITHUB_RUN_ID": "7"}), "token")
 
 
 def test_without_token_or_repository_no_call_is_made() -> None:
@@ -169,7 +169,7 @@ def test_a_limit_that_lasts_is_said(http: responses.RequestsMock, hub: GitHub, h
 
 
 def test_github_away_for_long(http: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = GitHub(runner({"GITHUB_REPOSITORY": "acme/app"}), "token", patience=0.05)
+    hub = GitHub(runner({"GITHUB_REPOSITORY": "acme/app", "CICD_GITHUB_PATIENCE": "0.05"}), "token")
     http.get(f"{REPO}/compare/a...b", status=500, json={"message": "oops"})
     with pytest.raises(GitHubUnavailable, match="500 oops"):
         hub.compare("a", "b")

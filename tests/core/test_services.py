@@ -52,7 +52,7 @@ def test_an_input_picks_from_the_config_and_overrides_it() -> None:
         ({"services": "redis", "settings": "postgres.jit=on"}, UsageError, "not started. Cause: this job starts redis"),
     ],
 )
-def test_bad_inputs(given: dict[str, str], kind: type[CicdError], message: str) -> None:
+def test_bad_inputs(given: dict[str, Any], kind: type[CicdError], message: str) -> None:
     with pytest.raises(kind) as caught:
         wanted(**given)
     assert message in str(caught.value)

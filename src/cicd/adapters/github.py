@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from github.Repository import Repository
 
 T = TypeVar("T")
-PATIENCE = 30.0  # seconds that a call may take with all its repetitions
+PATIENCE = 30.0  # seconds that a call may take with all its repetitions; $CICD_GITHUB_PATIENCE is another
 TIMEOUT = 10  # seconds for one answer
 
 # One alias for each environment, so that a busy one does not push another's deployments off the page.
@@ -58,7 +58,7 @@ class GitHub:
         is_local: whether it is LocalHub that answers; known after the first answer of environment().
     """
 
-    def __init__(self, runner: Runner, token: str, patience: float = PATIENCE) -> None:
+    def __init__(self, runner: Runner, token: str) -> None:
         """Raises NoToken when there is no token or no repository to speak of; makes no request."""
         if not token or not runner.repository:
             missing = "token" if not token else "repository (GITHUB_REPOSITORY)"
@@ -72,7 +72,7 @@ class GitHub:
         self.is_local = False
         self._runner = runner
         self._token = token
-        self._patience = patience
+        self._patience = float(runner.env.get("CICD_GITHUB_PATIENCE") or PATIENCE)
         self._repo: Repository | None = None
 
     def environment(self, name: str) -> Protection | None:

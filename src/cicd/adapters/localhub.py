@@ -23,7 +23,6 @@ class Run:
     workflow: str
     event: str
     sha: str
-    ref: str
     actor: str
     inputs: dict[str, str]
 
@@ -73,20 +72,13 @@ class LocalHub:
 
     def new_run(self, repository: str, workflow: str, event: str, sha: str, actor: str) -> Run:
         """Queue a run of a workflow."""
-        body = {
-            "workflow": workflow,
-            "event": event,
-            "ref": "refs/heads/main",
-            "sha": sha,
-            "inputs": {},
-            "actor": actor,
-        }
+        body = {"workflow": workflow, "event": event, "ref": "main", "sha": sha, "actor": actor}
         return _run(self.admin("POST", f"/repos/{repository}/runs", body))
 
     def queued(self) -> list[Run]:
-        """Runs that nobody has taken yet, oldest first, each with a token."""
-        found = self.admin("GET", "/runs?status=queued")
-        return sorted((_run(entry) for entry in found), key=lambda run: run.id)
+        """Runs that nobody has taken yet, oldest first, each with a token of its own."""
+        found = self.admin("GET", "/runs?status=queued")["runs"]
+        return [_run({**entry, **self.admin("POST", f"/runs/{entry['id']}/token", {})}) for entry in found]
 
     def begin(self, run: Run) -> None:
         self.admin("PATCH", f"/runs/{run.id}", {"status": "in_progress"})
@@ -103,11 +95,10 @@ class LocalHub:
 def _run(entry: dict[str, Any]) -> Run:
     return Run(
         id=int(entry["id"]),
-        token=entry.get("token") or "",
-        workflow=entry.get("workflow") or entry["path"],
+        token=entry["token"],
+        workflow=entry["path"],
         event=entry["event"],
-        sha=entry.get("sha") or entry["head_sha"],
-        ref=entry.get("ref") or "refs/heads/main",
-        actor=str(entry.get("actor") or ""),
-        inputs={name: str(value) for name, value in (entry.get("inputs") or {}).items()},
+        sha=entry["head_sha"],
+        actor=entry["actor"],
+        inputs={name: str(value) for name, value in entry["inputs"].items()},
     )

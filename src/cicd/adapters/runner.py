@@ -116,8 +116,8 @@ class Runner:
             where = f"{file}:{line}: " if file else ""
             self.say(f"{level}: {where}{title + ': ' if title else ''}{message}")
             return
-        given = {"title": title, "file": file, "start_line": line}
-        getattr(_core(), level)(message, **{name: value for name, value in given.items() if value})
+        given = {"title": title, "file": file, "line": line}  # core.error() would write those that are empty, too
+        _core().issue_command(level, {name: value for name, value in given.items() if value}, message)
         sys.stdout.flush()
 
     def mask(self, secret: str) -> None:

@@ -15,8 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cicd.adapters.runner import Runner
-from cicd.adapters.services import Job
-from cicd.adapters.services.job import State
+from cicd.adapters.services.job import Job, State
 from cicd.adapters.together import interruptible
 from cicd.demo.figures import figures, machine
 from cicd.demo.stage import Stage, close_stage, open_stage

@@ -8,10 +8,10 @@ from cicd.adapters.runner import Runner
 from cicd.commands.execute import Execution, Outcome
 from cicd.commands.read import Site
 from cicd.commands.steps import TargetSteps
+from cicd.core.deployment_summary import outcome_markdown
 from cicd.core.ledger import Deployment, Payload, Verdict
 from cicd.core.plan import Plan
 from cicd.core.results import Result
-from cicd.core.text import outcome_markdown
 from cicd.errors import CicdError, Inconclusive, RolledBack
 
 

@@ -8,11 +8,11 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.store import read_texts, tag_of
 from cicd.commands.read import Site
 from cicd.contract import Plan as Inputs
+from cicd.core.deployment_summary import plan_markdown
 from cicd.core.migrations import Migration, between, head, read_migrations
 from cicd.core.plan import Plan, Running, plan_promotion
 from cicd.core.release import Record, Release, bare_digest, config_digest, digest, full_sha, parse_dotenv
 from cicd.core.results import Result
-from cicd.core.text import plan_markdown
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from cicd.commands.deploy import carry_out, recover
 from cicd.commands.plan import Proposal, propose
 from cicd.commands.read import Site
 from cicd.contract import Promote
+from cicd.core.deployment_summary import plan_markdown
 from cicd.core.ledger import current
 from cicd.core.preflight import first_of, refusals
 from cicd.core.release import bare_digest, full_sha
 from cicd.core.results import Result
-from cicd.core.text import plan_markdown
 from cicd.errors import NotApproved, UsageError
 
 

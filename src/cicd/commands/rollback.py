@@ -6,11 +6,11 @@ from cicd.adapters.together import interruptible
 from cicd.commands.deploy import carry_out, recover
 from cicd.commands.read import Site
 from cicd.contract import Rollback
+from cicd.core.deployment_summary import plan_markdown
 from cicd.core.ledger import Deployment, current, last_healthy
 from cicd.core.migrations import Migration, between
 from cicd.core.plan import Plan, Running, plan_rollback
 from cicd.core.results import Result
-from cicd.core.text import plan_markdown
 from cicd.errors import NothingToRollBackTo
 
 

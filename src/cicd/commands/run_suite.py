@@ -29,7 +29,7 @@ from cicd.core.pytest_command import (
 )
 from cicd.core.results import Result
 from cicd.core.suite import Outcome, counted, judge, success
-from cicd.core.summary import suite_summary
+from cicd.core.suite_summary import suite_summary
 from cicd.errors import CicdError, ConfigError, ReportInvalid, UsageError
 
 ERRORS = 9  # GitHub shows 10 errors of a step, and one is the verdict

@@ -26,9 +26,9 @@ from cicd.adapters.services.server import check_settings, start
 from cicd.adapters.together import interruptible, together
 from cicd.contract import SetupEnv
 from cicd.core.config import Config, parse_config
+from cicd.core.markdown import inline
 from cicd.core.results import Result
 from cicd.core.services import Wanted, wanted_services, will_do
-from cicd.core.text import escape
 from cicd.errors import ConfigError, UsageError
 
 ALEMBIC = "alembic"
@@ -260,8 +260,8 @@ def summary(data: Mapping[str, Any]) -> str:
     took = "used again" if python["reused"] else f"{python['seconds']:.1f} s"
     lines.append(f"| Python | {python['version']} | {python['installer'] or 'as it is'} | {took} |")
     if migrated := data["migrated"]:
-        revision = escape(migrated["revision"]) or "-"
-        lines.append(f"| schema | {revision} | {escape(migrated['command'])} | {migrated['seconds']:.1f} s |")
+        revision = inline(migrated["revision"]) or "-"
+        lines.append(f"| schema | {revision} | {inline(migrated['command'])} | {migrated['seconds']:.1f} s |")
     return "\n".join(lines)
 
 

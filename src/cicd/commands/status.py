@@ -7,8 +7,8 @@ from cicd.adapters.runner import Runner
 from cicd.commands.read import Site, read_config
 from cicd.contract import Status
 from cicd.core.ledger import Deployment, current
+from cicd.core.markdown import inline
 from cicd.core.results import Result
-from cicd.core.text import escape
 from cicd.errors import NoToken
 
 
@@ -70,7 +70,7 @@ def summary(rows: list[dict[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for one in rows:
-        name = f"{escape(one['version'])} `{one['release']}`" if one["release"] else "nothing"
-        who = escape(", ".join(one["approved_by"]))
-        lines.append(f"| {escape(one['environment'])} | {name} | {one['verdict']} | {one['since']} | {who} |")
+        name = f"{inline(one['version'])} `{one['release']}`" if one["release"] else "nothing"
+        who = inline(", ".join(one["approved_by"]))
+        lines.append(f"| {inline(one['environment'])} | {name} | {one['verdict']} | {one['since']} | {who} |")
     return "\n".join(lines)

@@ -1,7 +1,8 @@
 """JUnit reports as values. A report is hostile until read: it is streamed, a DTD (where entities come from) is refused,
 and what is kept of it has bounds, so that 100,000 tests need no more memory than 100.
 
-Expat by itself, for junitparser holds a whole report in memory and defusedxml streams by the slow pure-Python parser.
+Expat by itself, for what builds elements (junitparser a whole report, defusedxml's iterparse one element with all its
+text) holds as much of it as a hostile report likes.
 """
 
 import heapq

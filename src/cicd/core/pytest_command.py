@@ -217,10 +217,12 @@ def _addopts(name: str, text: str) -> list[str] | str | None:
             value: Any = tomllib.loads(text)
         except tomllib.TOMLDecodeError:
             return None
-        value = value.get("tool", {}).get("pytest", {}) if name == "pyproject.toml" else value.get("pytest", {})
+        for key in ("tool", "pytest") if name == "pyproject.toml" else ("pytest",):
+            value = value.get(key) if isinstance(value, dict) else None
+        value = value if isinstance(value, dict) else {}
         value = value.get("ini_options", value)
         found = value.get("addopts") if isinstance(value, dict) else None
-        return [str(word) for word in found] if isinstance(found, list) else found
+        return [str(word) for word in found] if isinstance(found, list) else found if isinstance(found, str) else None
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(text)

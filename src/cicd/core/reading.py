@@ -19,10 +19,10 @@ PERCENT = r"^\d+(\.\d+)?%?$"
 LARGEST = 1024 * 1024  # bytes; a config is kilobytes, and a parser should not be fed more
 
 
-Duration = Annotated[float, msgspec.Meta(extra_json_schema={"type": "string", "pattern": DURATION})]
+Duration = Annotated[float, msgspec.Meta(extra_json_schema={"pattern": DURATION})]
 """Seconds; written as `200ms`, `60s`, `30m`, `2h` or `1d`."""
 
-Percent = Annotated[float, msgspec.Meta(extra_json_schema={"type": ["string", "number"], "pattern": PERCENT})]
+Percent = Annotated[float, msgspec.Meta(extra_json_schema={"pattern": PERCENT})]
 """0 to 100; written as `85` or `85%`."""
 
 
@@ -162,9 +162,16 @@ def _plain(message: str) -> str:
 def schema_of(kind: type) -> dict[str, Any]:
     """JSON Schema of a struct; defaults of durations and percentages in the form that users write."""
     schema = msgspec.json.schema(kind)
-    for struct in schema["$defs"].values():
-        for entry in struct.get("properties", {}).values():
-            unit = {DURATION: "s", PERCENT: "%"}.get(entry.get("pattern", ""), "")
-            if unit and entry.get("default") is not None:
-                entry["default"] = f"{entry['default']:g}{unit}"
+    _as_written(schema)
     return schema
+
+
+def _as_written(node: Any) -> None:
+    """Durations and percentages are numbers to msgspec, whatever their extra schema says, and strings to users."""
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _as_written(child)
+    pattern = node.get("pattern", "") if isinstance(node, dict) else ""
+    if pattern in (DURATION, PERCENT) and node.get("type") == "number":
+        node["type"] = "string" if pattern == DURATION else ["string", "number"]
+        if node.get("default") is not None:
+            node["default"] = f"{node['default']:g}{'s' if pattern == DURATION else '%'}"

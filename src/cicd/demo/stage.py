@@ -15,7 +15,8 @@ from cicd.adapters.localhub import LocalHub
 from cicd.adapters.process import run
 from cicd.adapters.routers import ROUTERS
 from cicd.adapters.runner import Runner
-from cicd.adapters.services import Job, Server, start
+from cicd.adapters.services.job import Job, Server
+from cicd.adapters.services.server import start
 from cicd.adapters.target import Target
 from cicd.adapters.together import together
 from cicd.adapters.tools import from_wheel

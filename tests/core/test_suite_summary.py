@@ -8,8 +8,9 @@ from markdown_it import MarkdownIt
 
 from cicd.core.gates import Coverage, CoverageGate
 from cicd.core.junit import Failure, Report, Timing
+from cicd.core.markdown import code, inline
 from cicd.core.suite import Outcome, judge
-from cicd.core.summary import code, inline, suite_summary
+from cicd.core.suite_summary import suite_summary
 
 HOSTILE = [
     "::error::pwned",

@@ -2,34 +2,14 @@
 pull request, and land on a page with links, images and HTML."""
 
 import html
-import unicodedata
 
 from cicd.core.junit import Failure, Report
+from cicd.core.markdown import code, inline, visible
 from cicd.core.suite import Outcome, counted, success
 from cicd.errors import CicdError
 
-SIGNS = {ord(sign): f"&#{ord(sign)};" for sign in "\\`*_~[](){}<>&|#@!$:"}
 ROWS = 100  # of the table of failures
 LINES = 120  # of one traceback: its end
-
-
-def inline(text: str, limit: int = 200) -> str:
-    """Text that is text, in one line: every sign that Markdown, HTML or GitHub's links know is an entity."""
-    shown = " ".join(visible(text).split())
-    if len(shown) > limit:
-        shown = shown[: limit - 1] + "…"
-    return shown.translate(SIGNS).replace("www.", "www&#46;")
-
-
-def code(text: str, limit: int = 200) -> str:
-    """Text as code; `<code>`, because nothing inside backticks can be escaped."""
-    return f"<code>{inline(text, limit)}</code>"
-
-
-def visible(text: str) -> str:
-    """Text without characters that hide or turn others round (controls, bidi marks); lines and tabs stay."""
-    kept = {"\n", "\t"}
-    return "".join(sign if sign in kept or unicodedata.category(sign)[0] != "C" else "�" for sign in text)
 
 
 def suite_summary(outcome: Outcome, error: CicdError | None, budget: int) -> str:

@@ -1,0 +1,81 @@
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+
+from cicd.adapters.migrators import MIGRATORS, alembic
+from cicd.adapters.process import Completed
+from cicd.core.config import Deploy
+from cicd.errors import MigrationFailed
+
+LOG = "INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.\n"
+
+
+class Project:
+    """Runs what it was told to run, and remembers it."""
+
+    def __init__(self, answers: Mapping[str, tuple[int, str]]) -> None:
+        self.answers = answers
+        self.ran: list[str] = []
+
+    def __call__(self, argv: Sequence[str]) -> Completed:
+        self.ran.append(" ".join(argv))
+        code, output = self.answers[" ".join(argv).partition("-m alembic ")[2]]
+        return Completed(tuple(argv), code, output, 0.1)
+
+    def run_in(self, record: object, argv: Sequence[str]) -> Completed:
+        return self(argv)
+
+
+@pytest.mark.parametrize(
+    ("output", "revision"),
+    [
+        ("", ""),
+        (LOG, ""),
+        (LOG + "0002 (head)", "0002"),
+        ("0002_titles", "0002_titles"),
+        (LOG + "ae1027a6acf (effective head)\n", "ae1027a6acf"),
+        ("0003 (head) (mergepoint)", "0003"),
+    ],
+)
+def test_current(output: str, revision: str) -> None:
+    assert alembic.current(Project({"current": (0, output)})) == revision
+
+
+def test_several_heads_are_an_error() -> None:
+    with pytest.raises(MigrationFailed, match="more than one revision: a1, b2"):
+        alembic.current(Project({"current": (0, "a1 (head)\nb2 (head)")}))
+
+
+def test_upgrade_and_downgrade_say_where_they_ended() -> None:
+    project = Project({"upgrade 0002": (0, LOG), "downgrade base": (0, LOG), "current": (0, "0002 (head)")})
+    assert alembic.upgrade(project, "0002", "/venv/bin/python") == "0002"
+    alembic.downgrade(project, "")
+    assert project.ran[:2] == ["/venv/bin/python -m alembic upgrade 0002", "/venv/bin/python -m alembic current"]
+    assert "python -m alembic downgrade base" in project.ran
+
+
+def test_a_failure_shows_the_end_of_what_was_said() -> None:
+    project = Project({"upgrade head": (1, "noise\n" * 100 + 'psycopg.errors.DuplicateTable: "users" already exists')})
+    with pytest.raises(MigrationFailed) as caught:
+        alembic.upgrade(project)
+    assert '"users" already exists' in caught.value.what
+    assert len(caught.value.what.splitlines()) < 25
+
+
+def test_alembic_that_is_not_installed() -> None:
+    project = Project({"upgrade head": (1, "/venv/bin/python: No module named alembic")})
+    with pytest.raises(MigrationFailed, match="add `alembic`"):
+        alembic.upgrade(project)
+
+
+def test_each_choice_of_the_config_has_a_migrator() -> None:
+    assert set(MIGRATORS) == {"alembic", "none"} == set(Deploy.__annotations__["migrate"].__args__)
+
+
+def test_the_release_s_engine_runs_it() -> None:
+    engine = cast(Any, Project({"upgrade head": (0, ""), "current": (0, "0001"), "downgrade base": (0, "")}))
+    migrator, record = MIGRATORS["alembic"], cast(Any, None)
+    assert migrator.upgrade(engine, record, "") == "0001"
+    assert migrator.downgrade(engine, record, "base") == "0001"
+    assert MIGRATORS["none"].upgrade(engine, record, "x") == ""

@@ -1,0 +1,27 @@
+"""Unit tests start no program and reach no server: what does is marked `real` (or stands in tests/localhub)."""
+
+import socket
+import subprocess
+from typing import Any
+
+import pytest
+
+FREE = ("real", "slow")
+
+
+@pytest.fixture(autouse=True)
+def guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program or a connection in an unmarked test is an error that says so."""
+    if any(request.node.get_closest_marker(mark) for mark in FREE) or "localhub" in request.path.parts:
+        return
+
+    def refuse(what: str) -> Any:
+        def refused(_: object, *arguments: object, **__: object) -> None:
+            raise AssertionError(f"a unit test {what} {arguments[:1]}; use a fake, or mark the test `real`")
+
+        return refused
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse("starts"))
+    monkeypatch.setattr(subprocess.Popen, "__del__", lambda _: None)
+    monkeypatch.setattr(socket.socket, "connect", refuse("connects to"))
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse("connects to"))
