@@ -6,6 +6,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from cicd.errors import ToolMissing
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 OURS = "org/cicd@v1"
+SHIPPED = ("action.yml", "actions", ".github", "bin", "requirements", "src")
 # What a job needs of this machine: programs, language, how the package index is reached. All else stays out.
 KEPT = re.compile(
     r"PATH|LANG|LC_ALL|TZ|TMPDIR|NO_COLOR|(SSL|REQUESTS|CURL)_\w+|(PIP|UV)_(?!TARGET|PREFIX|USER|ROOT|REQUIRE)\w+"
@@ -59,10 +61,22 @@ def program(runner: Runner) -> Path:
     return Path(found)
 
 
+def lay_out_ours(folder: Path) -> Path:
+    """What a release of this checkout ships, as a folder. act copies it for every `uses:`, so it is kept small."""
+    ours = folder / "cicd"
+    for name in SHIPPED:
+        if (CHECKOUT / name).is_dir():
+            shutil.copytree(CHECKOUT / name, ours / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            ours.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, ours / name)
+    return ours
+
+
 def command(act: Path, job: Job, folder: Path) -> list[str]:
     """argv; secrets, variables and inputs are in files of `folder`, so that no other process can read them here."""
     argv = [str(act), job.event, "--directory", str(job.repository), "--workflows", str(job.repository / job.workflow)]
-    argv += ["--platform", "ubuntu-latest=-self-hosted", "--local-repository", f"{OURS}={CHECKOUT}"]
+    argv += ["--platform", "ubuntu-latest=-self-hosted", "--local-repository", f"{OURS}={folder / 'cicd'}"]
     argv += ["--action-offline-mode", "--json", "--eventpath", str(folder / "event.json")]
     argv += ["--env-file", str(folder / "env"), "--secret-file", str(folder / "secrets")]
     argv += ["--var-file", str(folder / "empty"), "--input-file", str(folder / "empty")]
@@ -91,6 +105,8 @@ def execute(job: Job, folder: Path, runner: Runner, each: Callable[[dict[str, An
         each: called with every line of act's log, as a value.
     """
     (folder / "home").mkdir(parents=True, exist_ok=True)
+    if not (folder / "cicd").exists():
+        lay_out_ours(folder)
     event = {"inputs": dict(job.inputs)} if job.inputs else {}
     secrets = dotenv(job.secrets) + job.secret_lines
     files = {"env": dotenv(job.env), "secrets": secrets, "empty": "", "event.json": json.dumps(event)}

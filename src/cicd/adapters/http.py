@@ -34,14 +34,15 @@ def _short(error: requests.RequestException) -> str:
 def json_request(
     method: str, url: str, token: str, body: object = None, timeout: float = 10.0
 ) -> tuple[int, dict[str, str], object]:
-    """One JSON request with a bearer token; gives status, headers and the decoded answer.
+    """One JSON request with a bearer token; gives status, headers (lower case) and the decoded answer.
 
     Raises:
         OSError: no answer.
     """
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
     answer = requests.request(method, url, json=body, headers=headers, timeout=timeout)
-    return answer.status_code, dict(answer.headers), answer.json() if answer.content else None
+    told = {name.lower(): value for name, value in answer.headers.items()}
+    return answer.status_code, told, answer.json() if answer.content else None
 
 
 def text_request(url: str, timeout: float = 10.0) -> str:

@@ -41,9 +41,9 @@ def require_approval(
         hub.show_plan(runner.run_id, environment, plan_text)
     deadline, told = clock() + timeout, False
     while True:
-        reviews = hub.reviews(runner.run_id) if needed else []
-        ours = any(environment in review.environments for review in reviews)
-        waiting = needed and not ours and environment in hub.pending(runner.run_id)
+        # First what waits, then the reviews: the other way round, one that comes in between is seen by neither.
+        waiting = needed and environment in hub.pending(runner.run_id)
+        reviews = hub.reviews(runner.run_id) if needed and not waiting else []
         ruling = rule(environment, demanded, protection, reviews, waiting)
         if ruling.decision == "go":
             runner.say(f"  ✓ {ruling.message}")

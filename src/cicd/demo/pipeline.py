@@ -96,7 +96,7 @@ def secrets_of(stage: Stage, run: Run) -> dict[str, str]:
 def _line(line: Mapping[str, Any], played: Played, show: Show) -> None:
     """One line of act's log: collect results, show what people want to see."""
     message = str(line.get("msg", "")).rstrip()
-    if line.get("command") == "set-output" and line.get("name") == "result":
+    if line.get("command") == "set-output" and line.get("name") == "result" and line.get("stepID", [""])[-1] == "cicd":
         played.results.append(msgspec.json.decode(str(line["arg"])))
     elif line.get("raw_output"):
         played.log += message.splitlines()

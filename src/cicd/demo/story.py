@@ -124,11 +124,11 @@ class Story:
         _, _, health = json_request("GET", f"{url}/health", "")
         assert isinstance(about, dict)  # for the type checker
         assert isinstance(health, dict)
-        release = headers.get("X-Cicd-Release", "")
+        release = headers.get("x-cicd-release", "")
         known = self.told.releases.setdefault(version.name, release)
         seen: dict[str, Any] = {
             "release": release,
-            "the application's own release": headers.get("X-Release"),
+            "the application's own release": headers.get("x-release"),
             "greeting": about.get("greeting"),
             "schema": health.get("schema"),
         }
