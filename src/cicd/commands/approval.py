@@ -8,7 +8,7 @@ from cicd.adapters.runner import Runner
 from cicd.core.approval import Ruling, rule
 from cicd.errors import CicdError, NotApproved, NotProtected, Rejected
 
-POLL = 1.0  # seconds
+POLL = 0.5  # seconds; only LocalHub ever lets a job come this far unapproved
 
 
 def require_approval(

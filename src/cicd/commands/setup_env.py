@@ -180,7 +180,8 @@ def _migrate(plan: Plan, servers: Mapping[str, Server], venv: Venv | Python, run
 
     command = shlex.join(plan.migrate)
     if plan.migrate == [ALEMBIC]:
-        revision = alembic.upgrade(in_project, python=str(_interpreter(venv)))
+        alembic.upgrade(in_project, python=str(_interpreter(venv)))
+        revision = alembic.current(in_project, python=str(_interpreter(venv)))
     else:
         done, revision = in_project(plan.migrate), ""
         if done.code or done.timed_out:

@@ -1,5 +1,6 @@
 """Runs of the consumer's workflows: queued by LocalHub, taken by act, approved by a person."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -78,6 +79,8 @@ def variables(stage: Stage, run: Run, runner: Runner) -> dict[str, str]:
         "GITHUB_RUN_ID": str(run.id),
         "CICD_HOME": str(home(runner)),
         "CICD_TARGET": str(stage.targets),
+        "PATH": f"{stage.tools}{os.pathsep}{runner.env.get('PATH', '')}",
+        "UV_SYSTEM_CERTS": "1",
     }
 
 

@@ -4,7 +4,9 @@ import re
 import secrets
 import shutil
 import socket
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,11 @@ class Stage:
     def targets(self) -> Path:
         return self.folder / "targets"
 
+    @property
+    def tools(self) -> Path:
+        """Programs that a runner's image would have."""
+        return self.folder / "tools"
+
     def app_env(self, environment: str) -> str:
         """The secret settings of an environment: its own database in the one server."""
         database = self.servers["postgres"].url.rpartition("/")[0]
@@ -83,6 +90,7 @@ def open_stage(folder: Path, runner: Runner, job: Job, port: int) -> Stage:
     stage = Stage(folder, hub, tokens, started, free_ports())
     create_databases(started["postgres"], runner)
     lay_out_repository(stage)
+    lay_out_tools(stage)
     register(stage)
     return stage
 
@@ -166,6 +174,12 @@ def overlay(stage: Stage, version: str, settings: dict[str, str]) -> None:
     path.write_text(text)
 
 
+def lay_out_tools(stage: Stage) -> None:
+    """uv, which GitHub's own runner images have as well; without it everything works, only slower."""
+    stage.tools.mkdir()
+    (stage.tools / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+
+
 def register(stage: Stage) -> None:
     """People, repository and protected environments, as an owner would set them up on GitHub."""
     hub = stage.hub
@@ -182,12 +196,13 @@ def register(stage: Stage) -> None:
 
 
 def close_stage(stage: Stage, runner: Runner) -> None:
-    """End what the deployments started: slots and routers; then LocalHub. Servers end with the job."""
-    for name in ENVIRONMENTS:
-        target = Target(stage.targets, "assistant-api", name)
-        if target.folder.exists():
-            engine = ENGINES["process"](target, runner)
-            for slot in SLOTS:
-                engine.stop(slot)
-            ROUTERS["nginx"](target, runner).stop()
+    """End what the deployments started, side by side: routers and slots; then LocalHub. Servers end with the job."""
+    targets = [Target(stage.targets, "assistant-api", name) for name in ENVIRONMENTS]
+    with ThreadPoolExecutor() as pool:
+        for target in targets:
+            if target.folder.exists():
+                pool.submit(ROUTERS["nginx"](target, runner).stop)
+                engine = ENGINES["process"](target, runner)
+                for slot in SLOTS:
+                    pool.submit(engine.stop, slot)
     stage.hub.stop()

@@ -13,11 +13,11 @@ class Migrator(Protocol):
     def current(self, engine: Engine, record: Record) -> str:
         """The revision that the database is at; empty before the first. Raises MigrationFailed."""
 
-    def upgrade(self, engine: Engine, record: Record, revision: str) -> str:
-        """Go up to a revision; gives the one that was reached. Raises MigrationFailed."""
+    def upgrade(self, engine: Engine, record: Record, revision: str) -> None:
+        """Go up to a revision. Raises MigrationFailed."""
 
-    def downgrade(self, engine: Engine, record: Record, revision: str) -> str:
-        """Go down to a revision; gives the one that was reached. Raises MigrationFailed."""
+    def downgrade(self, engine: Engine, record: Record, revision: str) -> None:
+        """Go down to a revision. Raises MigrationFailed."""
 
 
 class Alembic:
@@ -26,11 +26,11 @@ class Alembic:
     def current(self, engine: Engine, record: Record) -> str:
         return alembic.current(lambda argv: engine.run_in(record, argv))
 
-    def upgrade(self, engine: Engine, record: Record, revision: str) -> str:
-        return alembic.upgrade(lambda argv: engine.run_in(record, argv), revision or "head")
+    def upgrade(self, engine: Engine, record: Record, revision: str) -> None:
+        alembic.upgrade(lambda argv: engine.run_in(record, argv), revision or "head")
 
-    def downgrade(self, engine: Engine, record: Record, revision: str) -> str:
-        return alembic.downgrade(lambda argv: engine.run_in(record, argv), revision)
+    def downgrade(self, engine: Engine, record: Record, revision: str) -> None:
+        alembic.downgrade(lambda argv: engine.run_in(record, argv), revision)
 
 
 class NoMigrator:
@@ -39,11 +39,11 @@ class NoMigrator:
     def current(self, engine: Engine, record: Record) -> str:
         return ""
 
-    def upgrade(self, engine: Engine, record: Record, revision: str) -> str:
-        return ""
+    def upgrade(self, engine: Engine, record: Record, revision: str) -> None:
+        return None
 
-    def downgrade(self, engine: Engine, record: Record, revision: str) -> str:
-        return ""
+    def downgrade(self, engine: Engine, record: Record, revision: str) -> None:
+        return None
 
 
 MIGRATORS: dict[str, Migrator] = {"alembic": Alembic(), "none": NoMigrator()}

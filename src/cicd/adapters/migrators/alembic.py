@@ -26,16 +26,14 @@ def current(run: Run, python: str = "python") -> str:
     return found[0] if found else ""
 
 
-def upgrade(run: Run, revision: str = "head", python: str = "python") -> str:
-    """Take the schema up to a revision; gives the one that it is at then. Raises MigrationFailed."""
+def upgrade(run: Run, revision: str = "head", python: str = "python") -> None:
+    """Take the schema up to a revision. Raises MigrationFailed."""
     _alembic(run, python, "upgrade", revision)
-    return current(run, python)
 
 
-def downgrade(run: Run, revision: str, python: str = "python") -> str:
+def downgrade(run: Run, revision: str, python: str = "python") -> None:
     """Take the schema down to a revision, `base` or empty for none at all. Raises MigrationFailed."""
     _alembic(run, python, "downgrade", revision or "base")
-    return current(run, python)
 
 
 def _alembic(run: Run, python: str, *arguments: str) -> Completed:
