@@ -1,0 +1,133 @@
+"""The objects that GraphQL's answers are made of. Fields that cost something are functions, called when asked for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from graphql import GraphQLError
+
+from cicd.localhub.calls import Call, Json, node_id
+from cicd.localhub.connections import connect
+from cicd.localhub.history import branch_of, find_ref
+from cicd.localhub.repos import find_repo
+from cicd.localhub.store import Row, one
+from cicd.localhub.users import user_row
+
+# https://docs.github.com/en/graphql/reference/deployments: a success is ACTIVE on the deployment.
+_STATES = {"success": "ACTIVE"}
+
+
+def actor(call: Call, user_id: int, *_: Any) -> Json:
+    """A user or a bot."""
+    user = user_row(call.db, user_id)
+    return {
+        "__typename": "Bot" if user["type"] == "Bot" else "User",
+        "id": node_id("User", user["id"]),
+        "databaseId": user["id"],
+        "login": user["login"],
+        "name": user["name"],
+        "url": f"{call.base}/{user['login']}",
+    }
+
+
+def _latest(call: Call, deployment: Row) -> Row | None:
+    sql = "SELECT * FROM deployment_statuses WHERE deployment_id = ? ORDER BY id DESC LIMIT 1"
+    return one(call.db, sql, deployment["id"])
+
+
+def _status(call: Call, repo: Row, deployment: Row, row: Row) -> Json:
+    return {
+        "id": node_id("DeploymentStatus", row["id"]),
+        "state": row["state"].upper(),
+        "description": row["description"],
+        "environment": row["environment"],
+        "environmentUrl": row["environment_url"] or None,
+        "logUrl": row["log_url"] or None,
+        "createdAt": row["created_at"],
+        "updatedAt": row["created_at"],
+        "creator": partial(actor, call, row["creator_id"]),
+        "deployment": lambda *_: _deployment(call, repo, deployment),
+    }
+
+
+def _deployment(call: Call, repo: Row, row: Row) -> Json:
+    def latest(*_: Any) -> Json | None:
+        found = _latest(call, row)
+        return _status(call, repo, row, found) if found else None
+
+    def state(*_: Any) -> str:
+        found = _latest(call, row)
+        return _STATES.get(found["state"], found["state"].upper()) if found else "PENDING"
+
+    def statuses(_: Any, **page: Any) -> Json:
+        found = "SELECT * FROM deployment_statuses WHERE deployment_id = ?"
+        make = partial(_status, call, repo, row)
+        return connect(call.db, "statuses", found, [row["id"]], make, newest_first=True, **page)
+
+    return {
+        "id": node_id("Deployment", row["id"]),
+        "databaseId": row["id"],
+        "commitOid": row["sha"],
+        "createdAt": row["created_at"],
+        "updatedAt": row["updated_at"],
+        "creator": partial(actor, call, row["creator_id"]),
+        "description": row["description"],
+        "environment": row["environment"],
+        "latestEnvironment": row["environment"],
+        "originalEnvironment": row["original_environment"],
+        "payload": row["payload"],  # JSON; a payload that was sent as a string is encoded twice, as on GitHub
+        "task": row["task"],
+        "ref": lambda *_: _ref(call, repo, row["ref"]),
+        "repository": lambda *_: repository(call, repo),
+        "state": state,
+        "latestStatus": latest,
+        "statuses": statuses,
+    }
+
+
+def _ref(call: Call, repo: Row, name: str) -> Json | None:
+    """The ref that a deployment names; none for a bare sha."""
+    if branch := branch_of(call.db, repo, name):
+        return {"id": node_id("Ref", branch), "name": branch, "prefix": "refs/heads/"}
+    tag = name.removeprefix("refs/tags/")
+    found = find_ref(call.db, repo, f"refs/tags/{tag}")
+    return {"id": node_id("Ref", tag), "name": tag, "prefix": "refs/tags/"} if found else None
+
+
+def repository(call: Call, repo: Row) -> Json:
+    """A repository with its deployments."""
+
+    def deployments(_: Any, environments: list[str] | None = None, orderBy: Json | None = None, **page: Any) -> Json:
+        found, values = "SELECT * FROM deployments WHERE repo_id = ?", [repo["id"]]
+        if environments is not None:
+            marks = ", ".join("?" * len(environments))
+            found += f" AND environment IN ({marks})"
+            values += environments
+        newest = (orderBy or {}).get("direction") == "DESC"
+        make = partial(_deployment, call, repo)
+        return connect(call.db, "deployments", found, values, make, newest_first=newest, **page)
+
+    full_name = f"{repo['owner']}/{repo['name']}"
+    return {
+        "id": node_id("Repository", repo["id"]),
+        "databaseId": repo["id"],
+        "name": repo["name"],
+        "nameWithOwner": full_name,
+        "isPrivate": bool(repo["private"]),
+        "createdAt": repo["created_at"],
+        "url": f"{call.base}/{full_name}",
+        "defaultBranchRef": lambda *_: _ref(call, repo, repo["default_branch"]),
+        "deployments": deployments,
+    }
+
+
+def find_repository(call: Call, _: Any, owner: str, name: str, **__: Any) -> Json:
+    """The repository field of a query. Raises a NOT_FOUND error for an unknown one or another's private one."""
+    repo = find_repo(call.db, owner, name)
+    assert call.token is not None, "GraphQL demands a token"
+    hidden = repo and repo["private"] and call.token["repo_id"] not in (None, repo["id"])
+    if repo is None or hidden:
+        text = f"Could not resolve to a Repository with the name '{owner}/{name}'."
+        raise GraphQLError(text, extensions={"type": "NOT_FOUND"})
+    return repository(call, repo)
