@@ -78,6 +78,12 @@ def cicd_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """What a job would have of this machine's environment."""
+    return scrubbed(tmp_path, {})
+
+
+@pytest.fixture
 def act(act_program: str, cicd_home: Path, tmp_path: Path) -> Act:
     """Call it as `act(project, event, *arguments, env={…}, secrets={…}, inputs={…})`; the project becomes a git
     repository if it is none. `path` is put before PATH."""

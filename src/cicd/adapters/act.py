@@ -40,6 +40,7 @@ class Job:
         secrets: by name; GITHUB_TOKEN is one of them.
         secret_lines: more of them, as act reads them.
         actor: who started it.
+        only: one job, with those that it needs; empty for all.
     """
 
     repository: Path
@@ -50,6 +51,7 @@ class Job:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret_lines: str = field(default="", repr=False)
     actor: str = ""
+    only: str = ""
 
 
 def program(runner: Runner) -> Path:
@@ -80,7 +82,8 @@ def command(act: Path, job: Job, folder: Path) -> list[str]:
     argv += ["--action-offline-mode", "--json", "--eventpath", str(folder / "event.json")]
     argv += ["--env-file", str(folder / "env"), "--secret-file", str(folder / "secrets")]
     argv += ["--var-file", str(folder / "empty"), "--input-file", str(folder / "empty")]
-    return [*argv, "--actor", job.actor] if job.actor else argv
+    argv += ["--actor", job.actor] if job.actor else []
+    return [*argv, "--job", job.only] if job.only else argv
 
 
 def environment(env: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -204,4 +204,5 @@ def _run(argv: Sequence[str], env: dict[str, str], where: Path) -> None:
 def _environ(runner: Runner) -> dict[str, str]:
     """The job's variables without what would install somewhere else."""
     kept = {name: value for name, value in runner.env.items() if name not in ELSEWHERE}
-    return {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **kept}
+    # The machine's own certificates, which pip trusts too: a company's proxy is known to both or to neither.
+    return {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_SYSTEM_CERTS": "1", **kept}

@@ -34,6 +34,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--secret-file", metavar="FILE", help="dotenv file")
     parser.add_argument("--actor", default="", help="who starts it")
     parser.add_argument("--target", default="", metavar="FOLDER", help="where environments run (CICD_TARGET)")
+    parser.add_argument("--job", default="", help="run this job alone, with those that it needs")
     parser.add_argument("--print", action="store_true", help="show the act command, do not run it")
     return parser
 
@@ -72,7 +73,9 @@ def job_of(given: argparse.Namespace, runner: Runner) -> act.Job:
         env |= {"GITHUB_API_URL": hub, "GITHUB_GRAPHQL_URL": f"{hub}/graphql", "GITHUB_SERVER_URL": hub}
     if given.target:
         env["CICD_TARGET"] = str(Path(given.target).resolve())
-    return act.Job(repository, given.workflow, given.event, inputs, env, secret_lines=secrets, actor=given.actor)
+    return act.Job(
+        repository, given.workflow, given.event, inputs, env, secret_lines=secrets, actor=given.actor, only=given.job
+    )
 
 
 def show(line: dict[str, Any]) -> None:

@@ -80,7 +80,6 @@ def variables(stage: Stage, run: Run, runner: Runner) -> dict[str, str]:
         "CICD_HOME": str(home(runner)),
         "CICD_TARGET": str(stage.targets),
         "PATH": f"{stage.tools}{os.pathsep}{runner.env.get('PATH', '')}",
-        "UV_SYSTEM_CERTS": "1",
     }
 
 
