@@ -114,6 +114,16 @@ def test_githubs_own_inactive_status_does_not_hide_the_verdict() -> None:
     assert found.verdict == "stable"
 
 
+def test_of_two_verdicts_within_one_second_the_first_given_is_the_newer() -> None:
+    nodes = [
+        {"state": "INACTIVE", "description": "rolled-back: to v1", "createdAt": "2"},
+        {"state": "SUCCESS", "description": "stable: fine", "createdAt": "2"},
+    ]
+    found = read_deployment(node(statuses={"nodes": nodes}))
+    assert found is not None
+    assert found.verdict == "rolled-back"
+
+
 @pytest.mark.parametrize("verdict", ["stable", "failed", "inconclusive", "rolled-back"])
 def test_a_description_is_read_back_and_fits(verdict: Verdict) -> None:
     text = description(verdict, "x" * 500)

@@ -8,7 +8,9 @@ from cicd.adapters.runner import Runner
 from cicd.core.approval import Ruling, rule
 from cicd.errors import CicdError, NotApproved, NotProtected, Rejected
 
-POLL = 0.5  # seconds; only LocalHub ever lets a job come this far unapproved
+# Seconds between two looks, from the first to the longest. Only LocalHub ever lets a job come this far unapproved; its
+# token has 1,000 calls an hour, as GitHub's.
+POLLS = (0.5, 5.0)
 
 
 def require_approval(
@@ -39,7 +41,7 @@ def require_approval(
     if needed:
         hub.announce(runner.run_id, environment)
         hub.show_plan(runner.run_id, environment, plan_text)
-    deadline, told = clock() + timeout, False
+    deadline, told, pause = clock() + timeout, False, POLLS[0]
     while True:
         # First what waits, then the reviews: the other way round, one that comes in between is seen by neither.
         waiting = needed and environment in hub.pending(runner.run_id)
@@ -58,7 +60,8 @@ def require_approval(
         if not told:
             runner.say(f"  … {ruling.message}: {runner.env.get('GITHUB_SERVER_URL', '')}/board")
             told = True
-        sleep(POLL)
+        sleep(pause)
+        pause = min(pause * 1.2, POLLS[1])
 
 
 def refused(ruling: Ruling, environment: str) -> CicdError:

@@ -73,7 +73,7 @@ def record(
     hub: GitHub, number: int, outcome: Outcome, plan: Plan, site: Site, replaced: Deployment | None
 ) -> CicdError | None:
     """Write the verdict; what has happened on the target stays true if GitHub is away. Gives the error then."""
-    note = outcome.error.what if outcome.error else f"{plan.release.name}, rollback class {plan.rollback_class}"
+    note = outcome.error.what if outcome.error else settled(plan)
     writes: list[Callable[[], None]] = [lambda: hub.set_verdict(number, outcome.verdict, note, site.url)]
     if plan.kind == "rollback" and outcome.verdict == "stable" and replaced:
         gone: Verdict = "rolled-back"
@@ -84,6 +84,13 @@ def record(
     except CicdError as error:
         return error
     return None
+
+
+def settled(plan: Plan) -> str:
+    """What a deployment that held is worth saying in the ledger."""
+    if plan.kind == "rollback":
+        return f"back to {plan.release.name}" + (f" from {plan.replaces.name}" if plan.replaces else "")
+    return f"{plan.release.name}, rollback class {plan.rollback_class}"
 
 
 def answer(plan: Plan, outcome: Outcome, number: int, calls: int, approved_by: list[str]) -> Result:

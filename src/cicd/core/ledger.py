@@ -64,7 +64,8 @@ def read_deployment(node: Mapping[str, Any]) -> Deployment | None:
     payload = _payload(node.get("payload"))
     if payload is None or node.get("task") != TASK:
         return None
-    statuses = sorted(node["statuses"]["nodes"], key=lambda status: status["createdAt"])
+    # GitHub gives them newest first, with times in whole seconds; the order within one second must survive the sort.
+    statuses = sorted(reversed(node["statuses"]["nodes"]), key=lambda status: status["createdAt"])
     verdict, note = _verdict(statuses)
     return Deployment(
         id=int(node["databaseId"]),

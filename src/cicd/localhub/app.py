@@ -10,7 +10,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route as Path_
-from starlette.types import ASGIApp
 
 from cicd.localhub import (
     admin,
@@ -36,20 +35,21 @@ from cicd.localhub import (
     root,
     runs,
     statuses,
+    trees,
     users,
     workflows,
 )
 from cicd.localhub.board import board_routes
 from cicd.localhub.calls import Answer, Route
 from cicd.localhub.gateway import Gateway, endpoint, respond
-from cicd.localhub.problems import not_found
+from cicd.localhub.problems import Problem, not_found
 from cicd.localhub.service import Service
 from cicd.localhub.store import Store
 
 LIMITS = {"app": 1000, "user": 5000}  # requests an hour, as on GitHub
 
 _PARTS = [
-    *(root, users, repos, contents, statuses, checks, check_annotations, commits, refs, objects),
+    *(root, users, repos, contents, statuses, checks, check_annotations, commits, refs, objects, trees),
     *(environments, branch_policies, workflows, dispatches, runs, reviews),
     *(deployments, deployment_statuses, issues, comments, labels, graphql),
 ]
@@ -70,9 +70,15 @@ async def _missing(request: Request, _: Exception) -> Response:
     return respond(Answer(problem.status, problem.body))
 
 
+async def _failed(_: Request, __: Exception) -> Response:
+    """500 for a mistake of ours, worded as GitHub does; the server logs it."""
+    problem = Problem(500, "Server Error")
+    return respond(Answer(problem.status, problem.body))
+
+
 def create_app(
     db_path: Path, admin_token: str, *, hosts: Iterable[str] = (), limits: dict[str, int] | None = None
-) -> ASGIApp:
+) -> Gateway:
     """LocalHub behind one SQLite file.
 
     Args:
@@ -95,7 +101,7 @@ def create_app(
     app = Starlette(
         routes=[*board_routes(service), *paths],
         lifespan=lifespan,
-        exception_handlers={404: _missing, 405: _missing},
+        exception_handlers={404: _missing, 405: _missing, Exception: _failed},
     )
     app.router.redirect_slashes = False
     return Gateway(app, service, hosts)

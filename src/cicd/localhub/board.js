@@ -9,8 +9,8 @@ const keep = (element) => {
   if (element.id) shown.set(element.id, element.outerHTML);
   for (const child of element.children) keep(child);
 };
-const busy = (element) =>
-  element.contains(document.activeElement) || element.querySelector("[data-touched], details[open]") !== null;
+const focused = (element) => element.contains(document.activeElement);
+const busy = (element) => focused(element) || element.querySelector("[data-touched], details[open]") !== null;
 const bare = (html) => html.replace(/(name="csrf" value=")[^"]*/g, "$1");
 
 function words(element) {
@@ -29,26 +29,21 @@ function tellTimes() {
   }
 }
 
+// A list is gone through, entry by entry; anything else is replaced as a whole, later if it is busy now.
 function update(old, fresh) {
-  if (bare(shown.get(old.id) || "") === bare(fresh.outerHTML)) return;
-  const lists = fresh.querySelectorAll("[data-list]");
-  const same = lists.length && [...lists].every((list) => document.getElementById(list.id)) &&
-    old.querySelectorAll("[data-list]").length === lists.length;
-  if (same) {
+  const lists = fresh.hasAttribute("data-list") ? [fresh] : [...fresh.querySelectorAll("[data-list]")];
+  if (lists.length) {
     for (const list of lists) sync(document.getElementById(list.id), list);
-  } else if (busy(old)) {
-    return;
-  } else {
-    const made = document.importNode(fresh, true);
+    const caption = fresh.querySelector(":scope > caption");
+    if (caption) old.caption.textContent = caption.textContent;
+  } else if (bare(shown.get(old.id) || "") !== bare(fresh.outerHTML) && !busy(old)) {
     keep(fresh);
-    old.replaceWith(made);
-    return;
+    old.replaceWith(document.importNode(fresh, true));
   }
-  shown.set(old.id, fresh.outerHTML);
 }
 function sync(list, fresh) {
   const wanted = new Set([...fresh.children].map((child) => child.id));
-  for (const child of [...list.children]) if (!wanted.has(child.id) && !busy(child)) child.remove();
+  for (const child of [...list.children]) if (!wanted.has(child.id) && !focused(child)) child.remove();
   let place = list.firstElementChild;
   for (const child of fresh.children) {
     const old = [...list.children].find((candidate) => candidate.id === child.id);
@@ -67,7 +62,8 @@ async function refresh() {
   try {
     const answer = await fetch("/board", { headers: { accept: "text/html" } });
     if (!answer.ok) throw new Error(answer.statusText);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const html = (await answer.text()).replace(/<style[^]*?<\/style>/, ""); // its nonce is not this page's
+    const page = new DOMParser().parseFromString(html, "text/html");
     sync(document.getElementById("repositories"), page.getElementById("repositories"));
     document.querySelector("#made time").replaceWith(document.importNode(page.querySelector("#made time"), true));
     document.title = page.title;

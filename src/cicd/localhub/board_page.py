@@ -119,6 +119,7 @@ def _repository(repo: Repository, csrf: str | None) -> Markup:
         history(repo),
         runs(repo),
         id=f"repo-{repo.id}",
+        data_list=True,
         aria_labelledby=f"repo-name-{repo.id}",
     )
 

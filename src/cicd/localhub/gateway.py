@@ -79,8 +79,8 @@ class Gateway:
     """Around the application: refuses foreign Host headers (DNS rebinding), strikes with faults, logs, adds headers."""
 
     def __init__(self, app: ASGIApp, service: Service, hosts: Iterable[str] = ()) -> None:
+        self.service = service
         self._app = app
-        self._service = service
         self._hosts = LOOPBACK | {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,43 +100,40 @@ class Gateway:
         visit = Visit(scope["method"], path, base, headers.get("authorization"))
         # Routes match the path as it was sent, so that a quoted slash stays inside its part.
         scope = {**scope, "path": path, "root_path": "", "state": {**scope.get("state", {}), "visit": visit}}
-        await run_in_threadpool(self._service.admit, visit)
-        status = await self._answer(visit, scope, receive, send)
-        if not visit.is_local and not _wants_page(visit.method, headers):
-            await run_in_threadpool(self._service.log, visit, status)
+        await run_in_threadpool(self.service.admit, visit)
+        logged = not visit.is_local and not _wants_page(visit.method, headers)
+        await self._answer(visit, scope, receive, Sent(visit, send, self.service if logged else None))
 
-    async def _answer(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> int:
-        """Let the application answer, or the fault; gives the status, 0 for none."""
-        sent = Sent(visit, send)
+    async def _answer(self, visit: Visit, scope: Scope, receive: Receive, sent: Sent) -> None:
+        """Let the application answer, or the fault."""
         kind = visit.fault["kind"] if visit.fault else ""
         if kind in ("drop-before", "hang"):
             if kind == "hang":
                 await _silence(visit.fault["seconds"] if visit.fault else 0, receive)
+            await sent.log(0)
             await _disconnect(scope)
-            return 0
-        if kind == "drop-after-write":
+        elif kind == "drop-after-write":
             await self._app(scope, receive, sent.swallow)
+            await sent.log(0)
             await _disconnect(scope)
-            return 0
-        if visit.fault:
+        elif visit.fault:
             problem = refusal(visit.fault)
             await respond(Answer(problem.status, problem.body, problem.headers))(scope, receive, sent)
         else:
             await self._app(scope, receive, sent)
-        return sent.status
 
 
 class Sent:
-    """The way out: adds GitHub's headers and remembers the status."""
+    """The way out: adds GitHub's headers, and logs before the caller has the answer, who may ask for the log next."""
 
-    def __init__(self, visit: Visit, send: Send) -> None:
-        self.status = 0
+    def __init__(self, visit: Visit, send: Send, service: Service | None) -> None:
         self._visit = visit
         self._send = send
+        self._service = service
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            await self.log(message["status"])
             headers = MutableHeaders(scope=message)
             headers["x-localhub-version"] = VERSION
             headers["x-github-request-id"] = secrets.token_hex(10).upper()
@@ -152,6 +149,11 @@ class Sent:
         figures = {**rate, "used": used, "remaining": max(0, rate["limit"] - used)}
         for name, value in figures.items():
             headers.setdefault(f"x-ratelimit-{name}", str(value))
+
+    async def log(self, status: int) -> None:
+        """Keep that the call was made; 0 for no answer."""
+        if self._service:
+            await run_in_threadpool(self._service.log, self._visit, status)
 
     async def swallow(self, message: Message) -> None:
         """Send nothing, though the application thinks so."""

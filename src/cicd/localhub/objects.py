@@ -1,4 +1,4 @@
-"""Git's objects by the git data API: blobs, trees, commits and annotated tags, in the real repository."""
+"""Git's objects by the git data API: blobs, commits and annotated tags, in the real repository."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pygit2
 
 from cicd.localhub.calls import Answer, Call, Json, Route, node_id
 from cicd.localhub.commits import UNSIGNED, commit_json, person
-from cicd.localhub.history import SHA, find_commit, open_git
+from cicd.localhub.history import SHA, open_git
 from cicd.localhub.merging import signature
 from cicd.localhub.problems import Problem, invalid, not_found
 from cicd.localhub.users import user_row
@@ -29,19 +29,6 @@ class Person(msgspec.Struct, frozen=True):
 class NewBlob(msgspec.Struct, frozen=True):
     content: str
     encoding: Literal["utf-8", "base64"] = "utf-8"
-
-
-class Entry(msgspec.Struct, frozen=True):
-    path: str
-    mode: Literal["100644", "100755", "040000", "160000", "120000"] = "100644"
-    type: Literal["blob", "tree", "commit"] = "blob"
-    sha: str | None = None
-    content: str | None = None
-
-
-class NewTree(msgspec.Struct, frozen=True):
-    tree: list[Entry]
-    base_tree: str | None = None
 
 
 class NewCommit(msgspec.Struct, frozen=True):
@@ -63,13 +50,14 @@ class NewTag(msgspec.Struct, frozen=True):
 T = TypeVar("T")
 
 
-def _find(call: Call, sha: str, kind: type[T]) -> T | None:
+def find_object(call: Call, sha: str, kind: type[T]) -> T | None:
+    """The object with this full sha, if it is of the kind."""
     found: Any = open_git(call.repo).get(sha) if SHA.fullmatch(sha) else None
     return found if isinstance(found, kind) else None
 
 
 def _demand(call: Call, sha: str, kind: type[T]) -> T:
-    found = _find(call, sha, kind)
+    found = find_object(call, sha, kind)
     if found is None:
         raise not_found()
     return found
@@ -105,66 +93,6 @@ def create_blob(call: Call) -> Answer:
     return Answer(201, {"sha": sha, "url": f"{call.repo_url}/git/blobs/{sha}"})
 
 
-def _tree_json(call: Call, tree: pygit2.Tree, deep: bool) -> Json:
-    entries: list[Json] = []
-    todo = [("", tree)]
-    while todo:
-        prefix, folder = todo.pop(0)
-        for entry in folder:
-            path, kind = f"{prefix}{entry.name}", entry.type_str
-            where = f"{call.repo_url}/git/{kind}s/{entry.id}"
-            mode = f"{entry.filemode:06o}"
-            size = {"size": entry.size} if isinstance(entry, pygit2.Blob) else {}
-            entries.append({"path": path, "mode": mode, "type": kind, "sha": str(entry.id), **size, "url": where})
-            if deep and isinstance(entry, pygit2.Tree):
-                todo.append((f"{path}/", entry))
-    url = f"{call.repo_url}/git/trees/{tree.id}"
-    return {"sha": str(tree.id), "url": url, "tree": entries, "truncated": False}
-
-
-def get_tree(call: Call) -> Answer:
-    """GET git/trees/{tree_sha}: of a tree, a commit or a ref; with `recursive` the folders below too."""
-    name = call.params["tree_sha"]
-    found = _find(call, name, pygit2.Tree)
-    if found is None and (commit := find_commit(call.db, call.repo, name)):
-        found = commit.tree
-    if not isinstance(found, pygit2.Tree):
-        raise not_found()
-    return Answer(200, _tree_json(call, found, "recursive" in call.query))
-
-
-def create_tree(call: Call) -> Answer:
-    """POST git/trees: on top of `base_tree`; an entry whose sha is null takes its path away."""
-    asked, git = call.read(NewTree), open_git(call.repo)
-    index = pygit2.Index()
-    if asked.base_tree:
-        base = find_commit(call.db, call.repo, asked.base_tree)
-        found = base.tree if base else _find(call, asked.base_tree, pygit2.Tree)
-        if not isinstance(found, pygit2.Tree):
-            raise Problem(422, "base_tree is not a valid tree oid")
-        index.read_tree(found)
-    for entry in asked.tree:
-        _apply(call, git, index, entry)
-    tree = git[index.write_tree(git)]
-    assert isinstance(tree, pygit2.Tree)
-    return Answer(201, _tree_json(call, tree, False))
-
-
-def _apply(call: Call, git: pygit2.Repository, index: pygit2.Index, entry: Entry) -> None:
-    if not entry.path or any(part in ("", ".", "..", ".git") for part in entry.path.split("/")):
-        raise Problem(422, "tree.path contains a malformed path component")
-    if entry.content is None and entry.sha is None:
-        if entry.path in index:
-            index.remove(entry.path)
-        return
-    if entry.type != "blob":
-        raise Problem(422, "LocalHub makes trees of blobs; name the files below a folder by their paths")
-    sha = str(git.create_blob(entry.content.encode())) if entry.content is not None else str(entry.sha)
-    if _find(call, sha, pygit2.Blob) is None:
-        raise Problem(422, f"tree.sha {sha} is not a valid blob")
-    index.add(pygit2.IndexEntry(entry.path, pygit2.Oid(hex=sha), pygit2.enums.FileMode(int(entry.mode, 8))))
-
-
 def _commit_json(call: Call, commit: pygit2.Commit) -> Json:
     whole = commit_json(call, commit)
     inner = whole["commit"]
@@ -187,9 +115,9 @@ def get_git_commit(call: Call) -> Answer:
 def create_git_commit(call: Call) -> Answer:
     """POST git/commits: no ref moves."""
     asked, git = call.read(NewCommit), open_git(call.repo)
-    if _find(call, asked.tree, pygit2.Tree) is None:
+    if find_object(call, asked.tree, pygit2.Tree) is None:
         raise Problem(422, "Tree SHA does not exist")
-    if any(_find(call, parent, pygit2.Commit) is None for parent in asked.parents):
+    if any(find_object(call, parent, pygit2.Commit) is None for parent in asked.parents):
         raise Problem(422, "Parent SHA does not exist or is not a commit object")
     author = _sign(call, asked.author)
     committer = _sign(call, asked.committer) if asked.committer else author
@@ -228,7 +156,7 @@ def create_tag(call: Call) -> Answer:
     """POST git/tags: an annotated tag object; the ref to it is made by itself. Raises 422 for an unknown object."""
     asked, git = call.read(NewTag), open_git(call.repo)
     kinds: dict[str, type[Any]] = {"commit": pygit2.Commit, "tree": pygit2.Tree, "blob": pygit2.Blob}
-    if _find(call, asked.object, kinds[asked.type]) is None:
+    if find_object(call, asked.object, kinds[asked.type]) is None:
         raise Problem(422, f"{asked.object} is not a valid {asked.type}")
     if not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]+", asked.tag):
         raise Problem(422, "tag is not a well-formed tag name")
@@ -244,8 +172,6 @@ _GIT = "/repos/{owner}/{repo}/git"
 ROUTES = [
     Route("POST", _GIT + "/blobs", create_blob, "contents"),
     Route("GET", _GIT + "/blobs/{file_sha}", get_blob, "contents"),
-    Route("POST", _GIT + "/trees", create_tree, "contents"),
-    Route("GET", _GIT + "/trees/{tree_sha}", get_tree, "contents"),
     Route("POST", _GIT + "/commits", create_git_commit, "contents"),
     Route("GET", _GIT + "/commits/{commit_sha}", get_git_commit, "contents"),
     Route("POST", _GIT + "/tags", create_tag, "contents"),

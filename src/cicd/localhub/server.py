@@ -64,6 +64,7 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=30,
     )

@@ -116,12 +116,6 @@ def update(db: Db, table: str, row_id: int, **values: Any) -> Row:
     return row
 
 
-def meta(db: Db, key: str) -> str | None:
-    """A setting that belongs to the file."""
-    row = one(db, "SELECT value FROM meta WHERE key = ?", key)
-    return row["value"] if row else None
-
-
 def tell(db: Db, kind: str, repo: Row | None, **data: Any) -> None:
     """Add to the list of events, in the same transaction as what happened."""
     full_name = f"{repo['owner']}/{repo['name']}" if repo else None
