@@ -41,7 +41,7 @@ def options() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Tell the story; 0 when it went as it must and every goal was met."""
+    """Tell the story; 0 when it went as it must, no request was lost, and every count is within its goal."""
     given = options().parse_args(arguments)
     runner = Runner.here()
     runner.stream = sys.stdout
@@ -75,7 +75,8 @@ def perform(given: argparse.Namespace, runner: Runner, console: Console, folder:
         finish(given, stage, console, rows, told)
         if given.keep:
             keep(stage, console)
-        return 0 if all(row["met"] is not False for row in rows) else 1
+        # Seconds are shown, not judged: machines differ. What must hold anywhere is what was counted.
+        return 0 if all(row["met"] is not False for row in rows if row["unit"] != "s") else 1
     finally:
         close_stage(stage, runner)
         for server in job.running().values():
