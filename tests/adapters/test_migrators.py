@@ -73,8 +73,10 @@ def test_each_choice_of_the_config_has_a_migrator() -> None:
 
 
 def test_the_release_s_engine_runs_it() -> None:
-    engine = cast(Any, Project({"upgrade head": (0, ""), "current": (0, "0001"), "downgrade base": (0, "")}))
+    project = Project({"upgrade head": (0, ""), "downgrade base": (0, "")})
+    engine = cast(Any, project)
     migrator, record = MIGRATORS["alembic"], cast(Any, None)
     migrator.upgrade(engine, record, "")
     migrator.downgrade(engine, record, "base")
     MIGRATORS["none"].upgrade(engine, record, "x")
+    assert project.ran == ["python -m alembic upgrade head", "python -m alembic downgrade base"]

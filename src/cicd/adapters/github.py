@@ -1,27 +1,20 @@
-"""GitHub: what we read there and write there. The only user of PyGithub, which is imported when first needed.
-
-Reads are repeated while GitHub is away, for a bounded time. A write that got no answer is looked up before it is
-made again: it may have taken effect. PyGithub's own retries and pauses are off: they repeat writes blindly, and sleep.
-"""
+"""GitHub: what we read there and write there. The only user of PyGithub, which is imported when first needed."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import tenacity
+import msgspec
 
+from cicd.adapters.github_calls import PATIENCE, Calls
 from cicd.adapters.runner import Runner
 from cicd.core.approval import Protection, Review
 from cicd.core.ledger import STATES, TASK, Deployment, Payload, Verdict, description, read_deployment
-from cicd.errors import CicdError, GitHubRefused, GitHubUnavailable, NoToken, RateLimited, TokenRefused
+from cicd.errors import GitHubRefused, NoToken
 
 if TYPE_CHECKING:
     from github.Repository import Repository
 
-T = TypeVar("T")
-PATIENCE = 30.0  # seconds that a call may take with all its repetitions; $CICD_GITHUB_PATIENCE is another
 TIMEOUT = 10  # seconds for one answer
 
 # One alias for each environment, so that a busy one does not push another's deployments off the page.
@@ -54,7 +47,6 @@ class GitHub:
     """One repository.
 
     Attributes:
-        calls: requests made so far.
         is_local: whether it is LocalHub that answers; known after the first answer of environment().
     """
 
@@ -68,12 +60,16 @@ class GitHub:
                 next_step="set GITHUB_TOKEN and GITHUB_REPOSITORY=owner/name, or give `token`",
             )
         self.repository = runner.repository
-        self.calls = 0
         self.is_local = False
         self._runner = runner
         self._token = token
-        self._patience = float(runner.env.get("CICD_GITHUB_PATIENCE") or PATIENCE)
+        self._made = Calls(float(runner.env.get("CICD_GITHUB_PATIENCE") or PATIENCE))
         self._repo: Repository | None = None
+
+    @property
+    def calls(self) -> int:
+        """Requests made so far."""
+        return self._made.count
 
     def environment(self, name: str) -> Protection | None:
         """How an environment is protected; None if there is none of that name."""
@@ -99,7 +95,7 @@ class GitHub:
         owner, _, name = self.repository.partition("/")
         query, names = ledger_query(environments)
         variables = {**names, "owner": owner, "name": name}
-        _, answer = self._call(lambda: self._requester().graphql_query(query, variables), "the ledger")
+        _, answer = self._made.read(lambda: self._requester().graphql_query(query, variables), "the ledger")
         repository = (answer.get("data") or {}).get("repository") or {}
         nodes = [node for alias in names for node in repository[alias]["nodes"]] if repository else []
         found = [entry for node in nodes if (entry := read_deployment(node))]
@@ -145,7 +141,7 @@ class GitHub:
                 task=TASK,
                 auto_merge=False,
                 required_contexts=[],
-                payload=_json(payload),
+                payload=dict(msgspec.to_builtins(payload)),
                 environment=environment,
                 description=f"{payload.kind} {payload.release.name}"[:140],
                 production_environment=production,
@@ -160,7 +156,7 @@ class GitHub:
                     return int(entry["id"])
             return None
 
-        return self._write(post, find, "a deployment")
+        return self._made.write(post, find, "a deployment")
 
     def set_verdict(self, deployment: int, verdict: Verdict, note: str, environment_url: str = "") -> None:
         """Write a verdict to a deployment."""
@@ -179,7 +175,7 @@ class GitHub:
             _, data = self._read("GET", f"/deployments/{deployment}/statuses")
             return True if any(entry.get("description") == text for entry in data) else None
 
-        self._write(post, find, "a verdict")
+        self._made.write(post, find, "a verdict")
 
     def announce(self, run_id: str, environment: str) -> None:
         """Tell LocalHub that a job of this run has reached an environment; GitHub knows that by itself."""
@@ -202,7 +198,9 @@ class GitHub:
             self._local("POST", f"/_localhub/runs/{run_id}/plan", body)
 
     def _local(self, verb: str, path: str, body: dict[str, Any]) -> None:
-        self._call(lambda: self._requester().requestJsonAndCheck(verb, path, input=body), "LocalHub", counted=False)
+        self._made.read(
+            lambda: self._requester().requestJsonAndCheck(verb, path, input=body), "LocalHub", counted=False
+        )
 
     def _repository(self) -> Repository:
         if self._repo is None:
@@ -231,115 +229,4 @@ class GitHub:
         return answer
 
     def _read(self, verb: str, path: str) -> tuple[dict[str, Any], Any]:
-        return self._call(lambda: self._request(verb, path), path.split("?")[0])
-
-    def _call(self, request: Callable[[], T], what: str, *, counted: bool = True) -> T:
-        """Make a request that may be repeated. Raises one of our errors."""
-        try:
-            for attempt in self._retrying():
-                with attempt:
-                    self.calls += counted
-                    return request()
-        except Exception as error:
-            if is_githubs(error):
-                raise explain(error, what) from error
-            raise
-        raise AssertionError("tenacity either returns or raises")
-
-    def _write(self, post: Callable[[], T], find: Callable[[], T | None], what: str) -> T:
-        """Make a request that must take effect once: after an unclear answer it is looked up, then made again."""
-        unclear = False
-        try:
-            for attempt in self._retrying():
-                with attempt:
-                    if unclear and (found := find()) is not None:
-                        return found
-                    unclear = True
-                    self.calls += 1
-                    return post()
-        except Exception as error:
-            if is_githubs(error):
-                raise explain(error, what) from error
-            raise
-        raise AssertionError("tenacity either returns or raises")
-
-    def _retrying(self) -> tenacity.Retrying:
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_passing),
-            wait=wait_as_told,
-            stop=tenacity.stop_before_delay(self._patience),
-            reraise=True,
-        )
-
-
-def _json(payload: Payload) -> dict[str, Any]:
-    import msgspec
-
-    return dict(msgspec.to_builtins(payload))
-
-
-def _status(error: BaseException) -> tuple[int, dict[str, str]]:
-    """HTTP status and headers of PyGithub's error; 0 for no answer."""
-    headers = getattr(error, "headers", None) or {}
-    return int(getattr(error, "status", 0) or 0), {name.lower(): str(value) for name, value in headers.items()}
-
-
-def is_githubs(error: BaseException) -> bool:
-    """Whether an error is an answer of GitHub, or that there was none; anything else is a bug, or an error of ours."""
-    return isinstance(error, OSError) or type(error).__module__.startswith("github.")
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether an error may be gone the next time: no answer, 5xx, or a limit that says when it ends."""
-    if not is_githubs(error):
-        return False
-    if isinstance(error, OSError):  # every error of requests is one
-        return True
-    status, headers = _status(error)
-    return status >= 500 or (status in (403, 429) and "retry-after" in headers)
-
-
-def wait_as_told(state: tenacity.RetryCallState) -> float:
-    """Seconds until the next attempt: what GitHub says in `retry-after`, else 0.5, 1, 2, 4 … at most 8."""
-    error = state.outcome.exception() if state.outcome else None
-    if error is not None:
-        with contextlib.suppress(KeyError, ValueError):
-            return float(_status(error)[1]["retry-after"])
-    return min(8.0, 0.5 * 2.0 ** min(state.attempt_number - 1, 10))
-
-
-def explain(error: Exception, what: str) -> CicdError:
-    """Our error for one of PyGithub's: what, the likely cause, the next step."""
-    status, headers = _status(error)
-    said = _message(error)
-    if status == 401:
-        return TokenRefused(
-            f"GitHub refuses the token: {said}", cause="it is wrong or has expired", next_step="give a valid `token`"
-        )
-    limited = "rate limit" in said.lower() or headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers
-    if status == 429 or (status == 403 and limited):
-        until = headers.get("retry-after") or "a while"
-        return RateLimited(
-            f"GitHub's rate limit is used up ({what}): {said}",
-            cause="all runs of the repository share 1,000 requests an hour",
-            next_step=f"run it again after {until}{' s' if until.isdigit() else ''}",
-        )
-    if status and status < 500:
-        refused = GitHubRefused(
-            f"GitHub answered {status} for {what}: {said}",
-            cause="the token lacks the permission, or it is not there" if status in (403, 404) else "",
-            next_step="check `permissions:` of the job; docs/reference.md lists what each command needs",
-        )
-        refused.status = status
-        return refused
-    return GitHubUnavailable(
-        f"GitHub did not answer for {what}: {f'{status} {said}' if status else type(error).__name__}",
-        cause="it is away, or the network is",
-        next_step="run it again when https://www.githubstatus.com is green; what runs was not touched",
-    )
-
-
-def _message(error: Exception) -> str:
-    data = getattr(error, "data", None)
-    said = data.get("message") if isinstance(data, dict) else None
-    return str(said or error)[:300]
+        return self._made.read(lambda: self._request(verb, path), path.split("?")[0])

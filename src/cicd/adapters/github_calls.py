@@ -1,0 +1,133 @@
+"""How GitHub is called: for a bounded time, and no write twice.
+
+Reads are repeated while GitHub is away. A write that got no answer is looked up before it is made again: it may have
+taken effect. PyGithub's own retries and pauses are off: they repeat writes blindly, and sleep.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import TypeVar
+
+import tenacity
+
+from cicd.errors import CicdError, GitHubRefused, GitHubUnavailable, RateLimited, TokenRefused
+
+T = TypeVar("T")
+PATIENCE = 30.0  # seconds that a call may take with all its repetitions; $CICD_GITHUB_PATIENCE is another
+
+
+class Calls:
+    """Calls that are counted.
+
+    Attributes:
+        count: requests made so far, repetitions included.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self.count = 0
+        self._patience = patience
+
+    def read(self, request: Callable[[], T], what: str, *, counted: bool = True) -> T:
+        """Make a request that may be repeated. Raises one of our errors."""
+        try:
+            for attempt in self._retrying():
+                with attempt:
+                    self.count += counted
+                    return request()
+        except Exception as error:
+            if is_githubs(error):
+                raise explain(error, what) from error
+            raise
+        raise AssertionError("tenacity either returns or raises")
+
+    def write(self, post: Callable[[], T], find: Callable[[], T | None], what: str) -> T:
+        """Make a request that must take effect once: after an unclear answer it is looked up, then made again."""
+        unclear = False
+        try:
+            for attempt in self._retrying():
+                with attempt:
+                    if unclear and (found := find()) is not None:
+                        return found
+                    unclear = True
+                    self.count += 1
+                    return post()
+        except Exception as error:
+            if is_githubs(error):
+                raise explain(error, what) from error
+            raise
+        raise AssertionError("tenacity either returns or raises")
+
+    def _retrying(self) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            wait=wait_as_told,
+            stop=tenacity.stop_before_delay(self._patience),
+            reraise=True,
+        )
+
+
+def _status(error: BaseException) -> tuple[int, dict[str, str]]:
+    """HTTP status and headers of PyGithub's error; 0 for no answer."""
+    headers = getattr(error, "headers", None) or {}
+    return int(getattr(error, "status", 0) or 0), {name.lower(): str(value) for name, value in headers.items()}
+
+
+def is_githubs(error: BaseException) -> bool:
+    """Whether an error is an answer of GitHub, or that there was none; anything else is a bug, or an error of ours."""
+    return isinstance(error, OSError) or type(error).__module__.startswith("github.")
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error may be gone the next time: no answer, 5xx, or a limit that says when it ends."""
+    if not is_githubs(error):
+        return False
+    if isinstance(error, OSError):  # every error of requests is one
+        return True
+    status, headers = _status(error)
+    return status >= 500 or (status in (403, 429) and "retry-after" in headers)
+
+
+def wait_as_told(state: tenacity.RetryCallState) -> float:
+    """Seconds until the next attempt: what GitHub says in `retry-after`, else 0.5, 1, 2, 4 … at most 8."""
+    error = state.outcome.exception() if state.outcome else None
+    if error is not None:
+        with contextlib.suppress(KeyError, ValueError):
+            return float(_status(error)[1]["retry-after"])
+    return min(8.0, 0.5 * 2.0 ** min(state.attempt_number - 1, 10))
+
+
+def explain(error: Exception, what: str) -> CicdError:
+    """Our error for one of PyGithub's: what, the likely cause, the next step."""
+    status, headers = _status(error)
+    said = _message(error)
+    if status == 401:
+        return TokenRefused(
+            f"GitHub refuses the token: {said}", cause="it is wrong or has expired", next_step="give a valid `token`"
+        )
+    limited = "rate limit" in said.lower() or headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers
+    if status == 429 or (status == 403 and limited):
+        until = headers.get("retry-after") or "a while"
+        return RateLimited(
+            f"GitHub's rate limit is used up ({what}): {said}",
+            cause="all runs of the repository share 1,000 requests an hour",
+            next_step=f"run it again after {until}{' s' if until.isdigit() else ''}",
+        )
+    if status and status < 500:
+        refused = GitHubRefused(
+            f"GitHub answered {status} for {what}: {said}",
+            cause="the token lacks the permission, or it is not there" if status in (403, 404) else "",
+            next_step="check `permissions:` of the job; docs/reference.md lists what each command needs",
+        )
+        refused.status = status
+        return refused
+    return GitHubUnavailable(
+        f"GitHub did not answer for {what}: {f'{status} {said}' if status else type(error).__name__}",
+        cause="it is away, or the network is",
+        next_step="run it again when https://www.githubstatus.com is green; what runs was not touched",
+    )
+
+
+def _message(error: Exception) -> str:
+    data = getattr(error, "data", None)
+    said = data.get("message") if isinstance(data, dict) else None
+    return str(said or error)[:300]
