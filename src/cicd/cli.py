@@ -171,7 +171,7 @@ def report(command: str, result: Result, runner: Runner, as_json: bool) -> int:
     elif result.message:
         runner.say(result.message)
     if as_json:
-        print(text, file=sys.stdout, flush=True)
+        print(result_json(command, result), file=sys.stdout, flush=True)  # for whoever asked, secrets included
     elif runner.shell:
         print("\n".join(runner.shell), file=sys.stdout, flush=True)  # for `eval "$(bin/cicd setup-env)"`
     return result.exit_code

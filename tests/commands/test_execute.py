@@ -124,8 +124,15 @@ def test_what_cannot_be_undone_does_not_keep_the_others_from_it() -> None:
     steps.undo_fails = "migrate"
     outcome, entries = execute(PROMOTION, steps)
     assert steps.done[-1] == "undo prepare"
-    assert outcome.verdict == "rolled-back"
-    assert any(entry.error for entry in entries if entry.event == "undo")
+    assert outcome.error is not None
+    assert outcome.error.reason == "unfinished"
+    state = fold(entries)
+    assert [begun.step.kind for begun in state.begun] == ["migrate"], "the next run tries again"
+    steps.undo_fails = ""
+    assert state.unfinished is not None
+    recovery = Execution("key", steps, entries.append, lambda line: None)
+    assert recovery.recover(state.unfinished, BEFORE, state.begun).running == BEFORE
+    assert fold(entries).unfinished is None
 
 
 def test_a_schema_that_cannot_go_down_leaves_traffic_on_the_older_release() -> None:
@@ -154,9 +161,14 @@ def test_recovery_undoes_what_a_killed_run_had_begun(last: int) -> None:
     assert fold(entries).unfinished is None
 
 
-def test_an_unexpected_error_is_not_swallowed() -> None:
+@pytest.mark.parametrize("fails", ["verify", "watch"])
+def test_an_unexpected_error_is_undone_and_not_swallowed(fails: str) -> None:
+    steps, entries = Recorder(fails, ZeroDivisionError()), list[Entry]()
     with pytest.raises(ZeroDivisionError):
-        execute(PROMOTION, Recorder("verify", ZeroDivisionError()))
+        Execution("key", steps, entries.append, lambda line: None).run(PROMOTION, BEFORE)
+    assert steps.done[-1] == "undo prepare"
+    assert fold(entries).running == BEFORE
+    assert fold(entries).unfinished is None
 
 
 def test_every_expected_error_is_caught() -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cicd.adapters.routers.nginx import Nginx
 from cicd.core.approval import Protection
 from cicd.errors import (
     ConfigError,
@@ -20,7 +22,9 @@ from cicd.errors import (
     NotStableBefore,
     Poisoned,
     PortInUse,
+    RouterFailed,
     Stale,
+    Unfinished,
     UnknownEnvironment,
     UsageError,
 )
@@ -60,7 +64,7 @@ def test_the_next_release_takes_over_with_its_settings_and_rollback_brings_both_
     assert back.outputs["verdict"] == "stable"
     assert asked(app) == (first.outputs["release"], first.outputs["release"], "hello")
     assert [entry.verdict for entry in app.hub.deployments] == ["stable", "rolled-back", "stable"]
-    assert list(back.data["seconds"]) == ["verify blue", "switch blue", "settle blue"], "a warm slot needs no start"
+    assert list(back.data["seconds"]) == ["verify blue", "switch blue"], "a warm slot needs no start"
 
 
 def test_a_cold_rollback_starts_the_old_release_again(app: Consumer) -> None:
@@ -218,8 +222,6 @@ def test_poisoned(app: Consumer) -> None:
 
 
 def test_a_port_that_somebody_has(app: Consumer) -> None:
-    import socket
-
     sha = app.commit("v1")
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", app.ports[1]))
@@ -281,7 +283,7 @@ def test_github_away_before_anything_is_done(app: Consumer) -> None:
 def test_a_dry_run_says_the_steps_and_touches_nothing(app: Consumer) -> None:
     result = app.promote(app.commit("v1"), dry_run="true")
     assert result.decision == "planned"
-    assert result.data["steps"] == ["prepare", "start blue", "verify blue", "switch blue", "watch blue", "settle blue"]
+    assert result.data["steps"] == ["prepare", "start blue", "verify blue", "switch blue", "watch blue"]
     assert app.hub.deployments == []
     assert not app.site().target.folder.exists()
 
@@ -315,3 +317,62 @@ def test_a_killed_run_is_undone_by_the_next_one(app: Consumer, monkeypatch: pyte
     assert "A run was killed while it did `promote v2" in app.said.getvalue()
     assert app.version() == "v3"
     assert app.site().target.state().unfinished is None
+
+
+def test_force_does_not_go_past_the_environment_before(app: Consumer) -> None:
+    with pytest.raises(NotStableBefore):
+        app.promote(app.commit("v1"), "production", force="true")
+
+
+def test_secrets_that_got_lost_on_the_way_are_noticed(app: Consumer) -> None:
+    app.promote(app.commit("v1"), app_env="PASSWORD=hunter2-secret")
+    with pytest.raises(ConfigError, match="`app-env` is empty, and the release that runs has PASSWORD"):
+        app.promote(app.commit("v2"))
+    assert app.version() == "v1"
+
+
+def test_what_a_crashing_release_prints_of_its_secrets_is_not_passed_on(app: Consumer) -> None:
+    app.promote(app.commit("v1"))
+    sha = app.commit("v2", 'crash"; print(os.environ["PASSWORD"], flush=True); BEHAVIOUR="crash')
+    result = app.promote(sha, app_env="PASSWORD=hunter2-secret")
+    assert result.outputs["verdict"] == "failed"
+    told = str(result) + str(app.hub.deployments)
+    assert "***" in told
+    assert "hunter2-secret" not in told
+
+
+def test_a_failed_rollback_does_not_speak_against_the_release_it_was_for(app: Consumer) -> None:
+    first = app.promote(app.commit("v1"))
+    app.promote(app.commit("v2"))
+    app.promote(app.commit("v3"))
+    app.site().engine.stop("green")
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", app.ports[2]))
+        holder.listen()
+        assert app.rollback(to=first.outputs["release"]).reason_code == PortInUse.reason
+    assert app.version() == "v3"
+    assert app.rollback(to=first.outputs["release"]).outputs["verdict"] == "stable"
+
+
+def test_a_router_that_cannot_be_switched_back_leaves_the_attempt_open(
+    app: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.promote(app.commit("v1"))
+    switch, seen = Nginx.switch, list[str]()
+
+    def once(self: Nginx, address: str, release_id: str, port: int) -> None:
+        seen.append(release_id)
+        if len(seen) > 1:
+            raise RouterFailed("no space left on the device")
+        switch(self, address, release_id, port)
+
+    app.watch = "3s"
+    with monkeypatch.context() as patch:
+        patch.setattr(Nginx, "switch", once)
+        result = app.promote(app.commit("v2", "tires"))
+    assert result.reason_code == Unfinished.reason
+    assert "no space left" in result.message
+    assert app.site().target.state().unfinished is not None
+    assert app.promote(app.commit("v3")).outputs["verdict"] == "stable"
+    assert asked(app)[0] == app.site().running().release.id  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""A tiny language for ledgers: `ledger("v1 stable, v2 failed, v1 stable")`, oldest first as one tells it."""
+"""A tiny language for ledgers: `ledger("v1 stable, v2 failed:unhealthy, v1 stable")`, oldest first as one tells it."""
 
 from cicd.core.ledger import Deployment, Payload, Verdict
 from cicd.core.release import Release
@@ -14,14 +14,22 @@ def ledger(text: str, environment: str = "production") -> list[Deployment]:
     """Newest first, as GitHub gives it."""
     entries = []
     for number, told in enumerate(text.split(", "), start=1):
-        version, verdict = told.split()
-        entries.append(deployment(number, version, verdict, environment))  # type: ignore[arg-type]
+        version, said = told.split()
+        verdict, _, reason = said.partition(":")
+        entries.append(deployment(number, version, verdict, environment, reason))  # type: ignore[arg-type]
     return entries[::-1]
 
 
-def deployment(number: int, version: str, verdict: Verdict, environment: str = "production") -> Deployment:
+def deployment(
+    number: int, version: str, verdict: Verdict, environment: str = "production", reason: str = ""
+) -> Deployment:
     made = release(version)
     payload = Payload(kind="promote", release=made, release_id=made.id, key=str(number))
     return Deployment(
-        id=number, environment=environment, created_at=f"{number:04}", verdict=verdict, note="", payload=payload
+        id=number,
+        environment=environment,
+        created_at=f"{number:04}",
+        verdict=verdict,
+        note=f"{reason}: x",
+        payload=payload,
     )

@@ -45,6 +45,8 @@ def test_current(history: str, expected: str | None) -> None:
         ("v1 stable, v2 stable, v3 stable", "v3", ["v2", "v1"]),
         ("v1 stable, v2 stable, v2 rolled-back, v3 stable", "v3", ["v1"]),
         ("v1 stable", "v1", []),
+        ("v1 failed:unhealthy, v1 stable, v2 stable", "v2", ["v1"]),
+        ("v1 stable, v2 stable, v1 failed:port-in-use", "v2", ["v1"]),
     ],
 )
 def test_last_healthy_is_never_one_that_failed(history: str, running: str, expected: list[str]) -> None:
@@ -60,8 +62,13 @@ def test_another_environments_deployments_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("history", "expected"),
     [
-        ("v1 failed", {"sha256:v1"}),
-        ("v1 failed, v1 stable", set()),
+        ("v1 failed:unhealthy", {"sha256:v1"}),
+        ("v1 failed:migration-failed", {"sha256:v1"}),
+        ("v1 failed:port-in-use", set()),
+        ("v1 failed:interrupted", set()),
+        ("v1 rolled-back:interrupted", set()),
+        ("v1 failed:unhealthy, v1 failed:port-in-use", {"sha256:v1"}),
+        ("v1 failed:unhealthy, v1 stable", set()),
         ("v1 stable, v1 rolled-back", {"sha256:v1"}),
         ("v1 rolled-back, v1 in-progress", {"sha256:v1"}),
     ],

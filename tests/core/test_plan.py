@@ -12,14 +12,14 @@ def kinds(plan: object) -> str:
 
 def test_the_first_release() -> None:
     plan = plan_promotion("dev", release("v1"), Running(), [], [])
-    assert kinds(plan) == "prepare start verify switch watch settle"
+    assert kinds(plan) == "prepare start verify switch watch"
     assert plan.steps[1].slot == "blue"
     assert plan.rollback_class == "code only"
 
 
 def test_the_next_one_goes_into_the_idle_slot_after_its_migrations() -> None:
     plan = plan_promotion("dev", release("v2", "0002"), Running(release=release("v1"), slot="blue"), [EXPAND], [])
-    assert kinds(plan) == "prepare migrate start verify switch watch settle"
+    assert kinds(plan) == "prepare migrate start verify switch watch"
     assert plan.steps[2].slot == "green"
     assert plan.steps[1].revision == "0002"
     assert plan.rollback_class == "code and schema"
@@ -28,7 +28,7 @@ def test_the_next_one_goes_into_the_idle_slot_after_its_migrations() -> None:
 def test_going_back_to_a_warm_slot_is_one_switch() -> None:
     old, new = release("v1", "0001"), release("v2", "0002")
     plan = plan_rollback("dev", old, Running(release=new, slot="green", warm=old.id), [EXPAND])
-    assert kinds(plan) == "verify switch downgrade settle"
+    assert kinds(plan) == "verify switch downgrade"
     downgrade = plan.steps[2]
     assert downgrade.release == new.id, "only the newer code knows the way down"
     assert downgrade.revision == "0001"
@@ -36,7 +36,7 @@ def test_going_back_to_a_warm_slot_is_one_switch() -> None:
 
 def test_going_back_to_a_cold_one_starts_it_first() -> None:
     plan = plan_rollback("dev", release("v1"), Running(release=release("v3"), slot="green", warm="other"), [])
-    assert kinds(plan) == "start verify switch settle"
+    assert kinds(plan) == "start verify switch"
     assert plan.steps[0].slot == "blue"
 
 

@@ -22,13 +22,13 @@ environments:
     [
         ("v1 stable", "", "", []),
         ("v2 stable", "", "", ["not-stable-before"]),
-        ("v1 failed", "", "", ["not-stable-before"]),
+        ("v1 failed:unhealthy", "", "", ["not-stable-before"]),
         ("v1 stable, v1 rolled-back", "", "", ["not-stable-before"]),
         ("v1 stable", "v2 stable", "ahead", []),
         ("v1 stable", "v2 stable", "diverged", []),
         ("v1 stable", "v2 stable", "behind", ["stale"]),
         ("v1 stable", "v1 rolled-back", "", ["poisoned"]),
-        ("v1 failed", "v2 stable, v1 failed", "behind", ["not-stable-before", "stale", "poisoned"]),
+        ("v1 failed:unhealthy", "v2 stable, v1 failed:unhealthy", "behind", ["not-stable-before", "stale", "poisoned"]),
     ],
 )
 def test_refusals(staging: str, production: str, relation: str, expected: list[str]) -> None:
@@ -38,7 +38,7 @@ def test_refusals(staging: str, production: str, relation: str, expected: list[s
 
 
 def test_all_refusals_are_said_at_once() -> None:
-    known = ledger("v2 stable, v1 failed") + ledger("v1 failed", "staging")
+    known = ledger("v2 stable, v1 failed:unhealthy") + ledger("v1 failed:unhealthy", "staging")
     error = first_of(refusals(CONFIG, "production", "sha256:v1", SHA, known, "behind"))
     assert error.reason == "not-stable-before"
     assert "older than" in str(error)

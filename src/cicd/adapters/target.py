@@ -103,6 +103,13 @@ class Target:
         """The settings that a release gets, secrets included."""
         return dict(json.loads((self.release_folder(release_id) / "settings.json").read_text()))
 
+    def secrets(self, release_id: str) -> list[str]:
+        """Values of the settings that are secret; none if the release does not lie here."""
+        if not self.has(release_id):
+            return []
+        settings = self.settings(release_id)
+        return [settings[name] for name in self.record(release_id).secrets if name in settings]
+
     def has(self, release_id: str) -> bool:
         """Whether a release lies here, whole."""
         return bool(RELEASE_ID.match(release_id)) and (self.release_folder(release_id) / "record.json").exists()
@@ -116,11 +123,12 @@ class Target:
         return [path.name for path in old]
 
     @contextlib.contextmanager
-    def lock(self, holder: dict[str, Any]) -> Iterator[None]:
+    def lock(self, holder: dict[str, Any], wait: float = 0.0) -> Iterator[None]:
         """Hold the environment; the kernel lets go of it when we die.
 
         Args:
             holder: who, for the message to others: `run`, `actor`, `what`.
+            wait: seconds to wait for another holder to end.
 
         Raises:
             Locked: says who holds it and since when.
@@ -128,10 +136,11 @@ class Target:
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         with open(descriptor, "r+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise self._locked(file.read()) from None
+            deadline = time.monotonic() + wait
+            while not _claimed(descriptor):
+                if time.monotonic() >= deadline:
+                    raise self._locked(file.read())
+                time.sleep(0.2)
             file.truncate(0)
             file.write(json.dumps({**holder, "since": time.time()}))
             file.flush()
@@ -149,6 +158,14 @@ class Target:
             cause="one deployment at a time",
             next_step="wait until it has ended, then run this again",
         )
+
+
+def _claimed(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _after_last_newline(descriptor: int, size: int) -> int:

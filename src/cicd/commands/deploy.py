@@ -9,21 +9,33 @@ from cicd.commands.execute import Execution, Outcome
 from cicd.commands.read import Site
 from cicd.commands.steps import TargetSteps
 from cicd.core.deployment_summary import outcome_markdown
-from cicd.core.ledger import Deployment, Payload, Verdict
+from cicd.core.ledger import Deployment, Payload, Verdict, without_verdict
 from cicd.core.plan import Plan
+from cicd.core.release import redact
 from cicd.core.results import Result
-from cicd.errors import CicdError, Inconclusive, RolledBack
+from cicd.errors import CicdError, Inconclusive, Interrupted, RolledBack, Unfinished
 
 
-def recover(site: Site, runner: Runner) -> None:
-    """Undo what a killed run left on the target; nothing to do is the usual case."""
-    state = site.target.state()
-    if state.unfinished is None:
-        return
-    plan = state.unfinished
-    runner.say(f"A run was killed while it did `{plan.kind} {plan.release.name}`; undoing what it began")
-    steps = site.steps(runner, state.running)
-    Execution(state.deployment, steps, site.target.journal, runner.say).recover(plan, state.running, state.begun)
+def recover(site: Site, runner: Runner, hub: GitHub, ledger: list[Deployment]) -> None:
+    """Undo what killed runs left on the target, and close what they left open in the ledger. The lock is held.
+
+    Raises:
+        Unfinished: something still cannot be undone.
+    """
+    state, verdict = site.target.state(), "failed"
+    if state.unfinished is not None:
+        plan = state.unfinished
+        runner.say(f"A run was killed while it did `{plan.kind} {plan.release.name}`; undoing what it began")
+        steps = site.steps(runner, state.running)
+        execution = Execution(state.deployment, steps, site.target.journal, runner.say)
+        outcome = execution.recover(plan, state.running, state.begun)
+        if isinstance(outcome.error, Unfinished):
+            raise outcome.error
+        verdict = outcome.verdict
+    for entry in without_verdict(ledger, site.name):
+        ours = entry.payload.key == state.deployment
+        ended: Verdict = "rolled-back" if ours and verdict == "rolled-back" else "failed"
+        hub.set_verdict(entry.id, ended, f"{Interrupted.reason}: its run ended without a verdict")
 
 
 def key_of(runner: Runner, environment: str) -> str:
@@ -41,8 +53,13 @@ def carry_out(
     hub: GitHub,
     approved_by: list[str],
     replaced: Deployment | None,
+    secrets: list[str],
 ) -> Result:
-    """Open the ledger, execute, close the ledger. The lock is held by the caller."""
+    """Open the ledger, execute, close the ledger. The lock is held by the caller.
+
+    Args:
+        secrets: values that must not get into any text.
+    """
     key = key_of(runner, site.name)
     payload = Payload(
         kind=plan.kind,
@@ -57,11 +74,24 @@ def carry_out(
     hub.set_verdict(number, "in-progress", f"{plan.kind} {plan.release.name}")
     runner.say(f"{plan.kind} {plan.release.name} → {site.name}")
     outcome = Execution(key, steps, site.target.journal, runner.say).run(plan, steps.before_running)
-    unrecorded = record(hub, number, outcome, plan, site, replaced)
-    result = answer(plan, outcome, number, hub.calls, approved_by)
+    unrecorded = record(hub, number, outcome, plan, site, replaced, secrets)
+    result = answer(plan, outcome, number, hub.calls, approved_by, secrets)
+    if outcome.verdict == "stable":
+        tidy(steps, plan.release.id, runner)
     if unrecorded:
         runner.annotate("warning", f"The verdict could not be recorded on GitHub: {unrecorded}", title="cicd")
     return result
+
+
+def tidy(steps: TargetSteps, release_id: str, runner: Runner) -> None:
+    """Remove old releases. The verdict stands whatever comes of it."""
+    try:
+        removed = steps.prune(release_id)
+    except (CicdError, OSError) as error:
+        runner.annotate("warning", f"Old releases could not be removed: {error}", title="cicd")
+    else:
+        if removed:
+            runner.say(f"  · removed old releases: {', '.join(removed)}")
 
 
 def is_last(site: Site) -> bool:
@@ -70,10 +100,17 @@ def is_last(site: Site) -> bool:
 
 
 def record(
-    hub: GitHub, number: int, outcome: Outcome, plan: Plan, site: Site, replaced: Deployment | None
+    hub: GitHub,
+    number: int,
+    outcome: Outcome,
+    plan: Plan,
+    site: Site,
+    replaced: Deployment | None,
+    secrets: list[str],
 ) -> CicdError | None:
     """Write the verdict; what has happened on the target stays true if GitHub is away. Gives the error then."""
-    note = outcome.error.what if outcome.error else settled(plan)
+    error = outcome.error
+    note = f"{error.reason}: {redact(error.what.partition(chr(10))[0], secrets)}" if error else settled(plan)
     writes: list[Callable[[], None]] = [lambda: hub.set_verdict(number, outcome.verdict, note, site.url)]
     if plan.kind == "rollback" and outcome.verdict == "stable" and replaced:
         gone: Verdict = "rolled-back"
@@ -93,11 +130,13 @@ def settled(plan: Plan) -> str:
     return f"{plan.release.name}, rollback class {plan.rollback_class}"
 
 
-def answer(plan: Plan, outcome: Outcome, number: int, calls: int, approved_by: list[str]) -> Result:
+def answer(plan: Plan, outcome: Outcome, number: int, calls: int, approved_by: list[str], secrets: list[str]) -> Result:
     """The result of a deployment."""
     error = explained(plan, outcome)
     running = outcome.running.release
-    message = str(error) if error else f"{plan.release.name} is {outcome.verdict} in {plan.environment}"
+    message = f"{plan.release.name} is {outcome.verdict} in {plan.environment}"
+    if error:
+        message = redact(str(error), secrets)
     return Result(
         decision="failed" if error else "done",
         reason_code=error.reason if error else "ok",

@@ -1,7 +1,8 @@
 """The step interpreter that promote, rollback and recovery share.
 
 It journals `begin` with all that is needed to undo a step, does the step, journals `end`. When a step fails it undoes
-what was begun, in reverse, on the same code path that a recovery after a kill takes.
+what was begun, in reverse, on the same code path that a recovery after a kill takes. A step that cannot be undone
+leaves the attempt open in the journal: the next run tries again before it does anything else.
 """
 
 import time
@@ -13,7 +14,7 @@ import msgspec
 from cicd.core.journal import Begun, Entry
 from cicd.core.ledger import Verdict
 from cicd.core.plan import Plan, Running, Step
-from cicd.errors import CicdError, Inconclusive, Interrupted, RollbackRefused
+from cicd.errors import CicdError, Inconclusive, Interrupted, RollbackRefused, Unfinished
 
 Say = Callable[[str], None]
 Facts = dict[str, Any]
@@ -74,6 +75,9 @@ class Execution:
             return self._close("inconclusive", self._now_running(plan, before), error)
         except CicdError as error:
             return self._fail(plan, before, error)
+        except Exception as bug:  # also then no unproven code keeps the traffic; the bug itself is told by the caller
+            self._fail(plan, before, CicdError(f"An unexpected error: {type(bug).__name__}"))
+            raise
         return self._close("stable", self._now_running(plan, before))
 
     def recover(self, plan: Plan, before: Running, begun: list[Begun]) -> Outcome:
@@ -106,21 +110,29 @@ class Execution:
             return self._close("failed", self._now_running(plan, before), refused)
         if plan.kind == "rollback" and any(entry.step.kind == "downgrade" for entry in begun):
             return self._close("failed", self._now_running(plan, before), error)  # traffic is where it should be
-        back_at = self._undo()
+        back_at, stuck = self._undo()
+        if stuck:
+            unfinished = Unfinished(
+                f"{error.what.rstrip('.')}; and not all of it could be undone: {'; '.join(stuck)}",
+                cause=error.cause,
+                next_step="mend what is named, then run it again: it goes on undoing first",
+            )
+            return Outcome(verdict="failed", running=before, error=unfinished, seconds=self._seconds)
         verdict: Verdict = "rolled-back" if switched else "failed"
         seconds = back_at - verdict_at if switched and back_at and before.release else None
         return self._close(verdict, before, error, seconds)
 
-    def _undo(self) -> float | None:
-        """Undo in reverse; gives when traffic was back, if it had left."""
-        back_at = None
+    def _undo(self) -> tuple[float | None, list[str]]:
+        """Undo in reverse; gives when traffic was back, if it had left, and what could not be undone."""
+        back_at, stuck = None, list[str]()
         for number, entry in reversed(self._begun):
             started = time.monotonic()
             self._write("undo", step=number)
             try:
                 how = self._steps.undo(entry.step, entry.facts)
-            except CicdError as error:
+            except (CicdError, OSError) as error:
                 self._say(f"  ! could not undo {entry.step}: {error}")  # the others still must be undone
+                stuck.append(f"{entry.step}: {error}")
                 self._write("undo", step=number, error=str(error))
                 continue
             self._write("undone", step=number)
@@ -128,7 +140,7 @@ class Execution:
                 self._tell(f"undo {entry.step}", how, started)
             if entry.step.kind == "switch":
                 back_at = time.monotonic()
-        return back_at
+        return back_at, stuck
 
     def _now_running(self, plan: Plan, before: Running) -> Running:
         """The planned release has the traffic; the one before stays warm in the other slot."""

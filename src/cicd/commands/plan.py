@@ -14,6 +14,8 @@ from cicd.core.plan import Plan, Running, plan_promotion
 from cicd.core.release import Record, Release, bare_digest, config_digest, digest, full_sha, parse_dotenv
 from cicd.core.results import Result
 
+SHORTEST_SECRET = 4  # characters; a shorter one is in every text, and masking it would hide the log
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -24,12 +26,14 @@ class Proposal:
         record: the release as it would lie on the target.
         settings: all settings it would get, secrets included.
         running: what runs now.
+        secrets: values of secret settings, the new release's and the running one's, to be kept out of every text.
     """
 
     plan: Plan
     record: Record
     settings: dict[str, str]
     running: Running
+    secrets: list[str]
 
     def __repr__(self) -> str:  # settings hold secrets
         return f"Proposal({self.plan.hash})"
@@ -42,12 +46,13 @@ def main(inputs: Inputs, runner: Runner) -> Result:
         site, runner, bare_digest(inputs.image), full_sha(inputs.sha or runner.sha), inputs.version, inputs.app_env
     )
     plan = proposal.plan
+    text = plan_markdown(plan, secrets_known=bool(proposal.record.secrets))
     return Result(
         decision="planned",
-        message=plan_markdown(plan) if not runner.is_actions else f"Plan {plan.hash}: {plan.rollback_class}",
+        message=text if not runner.is_actions else f"Plan {plan.hash}: {plan.rollback_class}",
         outputs={"plan": plan.hash},
         data={"steps": [str(step) for step in plan.steps], "rollback_class": plan.rollback_class},
-        summary=plan_markdown(plan),
+        summary=text,
     )
 
 
@@ -58,6 +63,9 @@ def propose(site: Site, runner: Runner, image: str, sha: str, version: str, app_
     if site.deploy.migrate == "alembic":
         migrations = read_migrations(read_texts(path, (".py", "alembic.ini")))
     secrets = parse_dotenv(app_env)
+    for value in secrets.values():
+        if len(value) >= SHORTEST_SECRET:
+            runner.mask(value)
     public = {**site.deploy.env, **site.environment.env}
     release = Release(
         sha=sha,
@@ -70,7 +78,7 @@ def propose(site: Site, runner: Runner, image: str, sha: str, version: str, app_
     running = site.running()
     pending = between(migrations, running.release.schema if running.release else "", release.schema)
     settings = {**public, **secrets}
-    plan = plan_promotion(site.name, release, running, pending, changed(site, running, settings))
+    plan = plan_promotion(site.name, release, running, pending, changed(site, running, settings, bool(secrets)))
     record = Record(
         release=release,
         environment=site.name,
@@ -78,13 +86,26 @@ def propose(site: Site, runner: Runner, image: str, sha: str, version: str, app_
         ports=site.environment.ports,
         migrations=migrations,
         python=site.config.python,
+        secrets=sorted(secrets),
     )
-    return Proposal(plan, record, settings, running)
+    old = site.target.secrets(running.release.id) if running.release else []
+    return Proposal(plan, record, settings, running, [*secrets.values(), *old])
 
 
-def changed(site: Site, running: Running, settings: dict[str, str]) -> list[str]:
-    """Names of the settings that differ from what runs; never a value."""
+def lost_secrets(site: Site, proposal: Proposal) -> list[str]:
+    """Names of secret settings that the running release has, when the new one was given none at all."""
+    release = proposal.running.release
+    if release is None or proposal.record.secrets or not site.target.has(release.id):
+        return []
+    return site.target.record(release.id).secrets
+
+
+def changed(site: Site, running: Running, settings: dict[str, str], secrets_known: bool) -> list[str]:
+    """Names of the settings that differ from what runs; never a value. Secrets that are not seen here are left out."""
     if running.release is None or not site.target.has(running.release.id):
         return sorted(settings)
     now = site.target.settings(running.release.id)
+    if not secrets_known:
+        hidden = set(site.target.record(running.release.id).secrets)
+        now = {name: value for name, value in now.items() if name not in hidden}
     return sorted(name for name in now.keys() | settings.keys() if now.get(name) != settings.get(name))

@@ -5,7 +5,7 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
 from cicd.commands.approval import require_approval
 from cicd.commands.deploy import carry_out, recover
-from cicd.commands.plan import Proposal, propose
+from cicd.commands.plan import Proposal, lost_secrets, propose
 from cicd.commands.read import Site
 from cicd.contract import Promote
 from cicd.core.deployment_summary import plan_markdown
@@ -13,7 +13,7 @@ from cicd.core.ledger import current
 from cicd.core.preflight import first_of, refusals
 from cicd.core.release import bare_digest, full_sha
 from cicd.core.results import Result
-from cicd.errors import NotApproved, UsageError
+from cicd.errors import ConfigError, NotApproved, Poisoned, Stale, UsageError
 
 
 def main(inputs: Promote, runner: Runner) -> Result:
@@ -30,13 +30,21 @@ def promote(inputs: Promote, runner: Runner, site: Site, hub: GitHub) -> Result:
     running = current(ledger, site.name)
     relation = hub.compare(running.release.sha, sha) if running and running.release.sha != sha else ""
     found = refusals(site.config, site.name, image, sha, ledger, relation)
-    if found and inputs.force != "true":
+    if inputs.force == "true":
+        found = [error for error in found if not isinstance(error, Stale | Poisoned)]
+    if found:
         raise first_of(found)
     proposal = propose(site, runner, image, sha, inputs.version, inputs.app_env)
     if running and running.verdict == "stable" and runs_already(proposal, site) and inputs.force != "true":
         return nothing_to_do(proposal, running.id)
     if inputs.dry_run == "true":
         return planned(proposal, hub)
+    if lost := lost_secrets(site, proposal):
+        raise ConfigError(
+            f"`app-env` is empty, and the release that runs has {', '.join(lost)}",
+            cause="the workflow does not pass the secret APP_ENV on, or the environment has none of that name",
+            next_step="give `app-env`; see docs/configuration.md",
+        )
     if inputs.plan and inputs.plan != proposal.plan.hash:
         raise another_plan(inputs.plan, proposal)
     approved_by = require_approval(
@@ -50,12 +58,12 @@ def promote(inputs: Promote, runner: Runner, site: Site, hub: GitHub) -> Result:
     with site.target.lock(
         {"run": runner.run_id, "actor": runner.actor, "what": f"promote {inputs.version or image[:19]}"}
     ):
-        recover(site, runner)
+        recover(site, runner, hub, ledger)
         now = propose(site, runner, image, sha, inputs.version, inputs.app_env)
         if now.plan.hash != proposal.plan.hash:
             raise another_plan(proposal.plan.hash, now)
         steps = site.steps(runner, now.running, now.record, now.settings)
-        return carry_out(now.plan, steps, site, runner, hub, approved_by, running)
+        return carry_out(now.plan, steps, site, runner, hub, approved_by, running, now.secrets)
 
 
 def runs_already(proposal: Proposal, site: Site) -> bool:
@@ -81,8 +89,12 @@ def planned(proposal: Proposal, hub: GitHub) -> Result:
     return Result(
         decision="planned",
         message=f"Would {plan.kind} {plan.release.name} into {plan.environment}: {' → '.join(map(str, plan.steps))}",
-        outputs={"release": plan.release.id, "plan": plan.hash},
-        data={"plan": plan.hash, "steps": [str(step) for step in plan.steps], "github_calls": hub.calls},
+        data={
+            "release": plan.release.id,
+            "plan": plan.hash,
+            "steps": [str(step) for step in plan.steps],
+            "github_calls": hub.calls,
+        },
         summary=text,
     )
 

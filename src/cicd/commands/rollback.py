@@ -4,6 +4,7 @@ from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
 from cicd.commands.deploy import carry_out, recover
+from cicd.commands.plan import SHORTEST_SECRET
 from cicd.commands.read import Site
 from cicd.contract import Rollback
 from cicd.core.deployment_summary import plan_markdown
@@ -11,7 +12,9 @@ from cicd.core.ledger import Deployment, current, last_healthy
 from cicd.core.migrations import Migration, between
 from cicd.core.plan import Plan, Running, plan_rollback
 from cicd.core.results import Result
-from cicd.errors import NothingToRollBackTo
+from cicd.errors import CicdError, NothingToRollBackTo
+
+PATIENCE = 120.0  # seconds that a rollback waits for a deployment that is under way to end
 
 
 def main(inputs: Rollback, runner: Runner) -> Result:
@@ -24,8 +27,8 @@ def main(inputs: Rollback, runner: Runner) -> Result:
 def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub) -> Result:
     """read → decide → lock → do → record. The gate is the job: going back must not wait for a second look."""
     ledger = hub.ledger([site.name])
-    with site.target.lock({"run": runner.run_id, "actor": runner.actor, "what": "rollback"}):
-        recover(site, runner)
+    with site.target.lock({"run": runner.run_id, "actor": runner.actor, "what": "rollback"}, wait=PATIENCE):
+        recover(site, runner, hub, ledger)
         running = site.running()
         release_id = inputs.to or choose(site, ledger, running)
         plan = propose_rollback(site, release_id, running)
@@ -33,12 +36,25 @@ def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub) -> Resul
             return Result(
                 decision="planned",
                 message=f"Would go back to {plan.release.name}: {' → '.join(map(str, plan.steps))}",
-                outputs={"release": release_id},
-                data={"steps": [str(step) for step in plan.steps]},
+                data={"release": release_id, "steps": [str(step) for step in plan.steps]},
                 summary=plan_markdown(plan),
             )
         runner.say(f"Going back because: {inputs.reason or 'no reason given'}")
-        return carry_out(plan, site.steps(runner, running), site, runner, hub, [], current(ledger, site.name))
+        secrets = [value for one in (running.release, plan.release) if one for value in site.target.secrets(one.id)]
+        for value in secrets:
+            if len(value) >= SHORTEST_SECRET:
+                runner.mask(value)
+        steps, replaced = site.steps(runner, running), current(ledger, site.name)
+        return carry_out(plan, steps, site, runner, hub, approvers(hub, runner, site.name), replaced, secrets)
+
+
+def approvers(hub: GitHub, runner: Runner, environment: str) -> list[str]:
+    """Who let the job of this run through, as far as GitHub says; going back does not depend on it."""
+    try:
+        reviews = hub.reviews(runner.run_id) if runner.run_id else []
+    except CicdError:
+        return []
+    return [one.by for one in reviews if one.state == "approved" and environment in one.environments]
 
 
 def choose(site: Site, ledger: list[Deployment], running: Running) -> str:

@@ -67,7 +67,6 @@ class TargetSteps:
             "verify": lambda: self._verify(step.slot, record),
             "switch": lambda: self._switch(step.slot, record),
             "watch": lambda: self._watch(record),
-            "settle": lambda: self._settle(record),
         }
         return actions[step.kind]()
 
@@ -206,11 +205,10 @@ class TargetSteps:
                 )
             self.sleep(WATCH_INTERVAL)
 
-    def _settle(self, record: Record) -> str:
-        """Keep the last releases on the target, remove the others."""
-        state = self.target.state()
-        known = [release.id for release in state.history if release.id != record.release.id]
+    def prune(self, release_id: str) -> list[str]:
+        """Keep the last releases on the target, remove the others; gives their ids. Not part of the transaction."""
+        record, state = self.record(release_id), self.target.state()
+        known = [release.id for release in state.history if release.id != release_id]
+        keep = {release_id, *known[: record.deploy.keep - 1], *(self.engine.alive(slot) for slot in SLOTS)}
         running = self.before_running.release
-        keep = {record.release.id, *known[: record.deploy.keep - 1], *(self.engine.alive(slot) for slot in SLOTS)}
-        removed = self.target.prune(keep | ({running.id} if running else set()))
-        return f"{len(keep - {''})} releases kept, {len(removed)} removed"
+        return self.target.prune(keep | ({running.id} if running else set()))

@@ -6,15 +6,17 @@ from cicd.core.plan import Plan
 ICONS = {"stable": "✅", "failed": "❌", "rolled-back": "↩️", "inconclusive": "❔"}
 
 
-def plan_markdown(plan: Plan) -> str:
-    """What would happen, for the one who approves."""
+def plan_markdown(plan: Plan, *, secrets_known: bool = True) -> str:
+    """What would happen, for the one who approves. Without its secrets a release has no id yet."""
+    name = plan.release.name if secrets_known else plan.release.version or plan.release.sha[:12]
     replaces = f"{inline(plan.replaces.name)} at {plan.replaces.sha[:12]}" if plan.replaces else "nothing"
     lines = [
-        f"### {plan.kind} {inline(plan.release.name)} → {plan.environment}",
+        f"### {plan.kind} {inline(name)} → {plan.environment}",
         "",
         f"- **commit** `{plan.release.sha[:12]}`, **image** `{plan.release.image[:19]}…`, **replaces** {replaces}",
         f"- **rollback class** {plan.rollback_class}",
-        f"- **settings that change** {', '.join(f'`{inline(name)}`' for name in plan.settings) or 'none'}",
+        f"- **settings that change** {', '.join(f'`{inline(name)}`' for name in plan.settings) or 'none'}"
+        + ("" if secrets_known else "; secret ones are not visible to this job"),
     ]
     lines += [
         f"- **migration** `{inline(migration.revision)}` {migration.kind}: {inline(migration.title)}"

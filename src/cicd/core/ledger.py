@@ -6,11 +6,14 @@ from typing import Any, Literal
 import msgspec
 
 from cicd.core.release import Release
+from cicd.errors import Interrupted, MigrationFailed, Unhealthy
 
 TASK = "cicd"
 FORMAT = 1
 Verdict = Literal["stable", "failed", "inconclusive", "rolled-back", "in-progress"]
 VERDICTS: tuple[Verdict, ...] = ("stable", "failed", "inconclusive", "rolled-back")
+
+BLAMED = {Unhealthy.reason, MigrationFailed.reason}  # reasons of a failure that are the release's own
 
 # GitHub's states for our verdicts. https://docs.github.com/en/rest/deployments/statuses
 STATES: dict[Verdict, str] = {
@@ -122,31 +125,42 @@ def current(ledger: Sequence[Deployment], environment: str) -> Deployment | None
     return None
 
 
-def last_healthy(ledger: Sequence[Deployment], environment: str, current_id: str) -> list[Deployment]:
-    """Stable deployments of other releases than the current one, newest first.
+def blames(entry: Deployment) -> bool:
+    """Whether a deployment speaks against its release, and not against the machine, the person or the job."""
+    reason = entry.note.partition(": ")[0]
+    if entry.verdict == "rolled-back":
+        return reason != Interrupted.reason
+    return entry.verdict == "failed" and entry.payload.kind == "promote" and reason in BLAMED
 
-    Never simply the one before: it may have failed. A release that was rolled back is none of these, even if an
-    earlier deployment of it was stable.
+
+def poisoned(ledger: Sequence[Deployment], environment: str) -> set[str]:
+    """Digests of which the newest deployment in the environment that says anything of the release is a bad one."""
+    standing: dict[str, bool] = {}
+    for entry in of(ledger, environment):
+        if entry.verdict == "stable" or blames(entry):
+            standing.setdefault(entry.release.image, blames(entry))
+    return {image for image, bad in standing.items() if bad}
+
+
+def last_healthy(ledger: Sequence[Deployment], environment: str, current_id: str) -> list[Deployment]:
+    """Stable deployments of other releases than the current one, newest first; none that is poisoned.
+
+    Never simply the one before: it may have failed, or been rolled back since.
     """
-    bad = {entry.release.id for entry in of(ledger, environment) if entry.verdict in ("rolled-back", "failed")}
+    bad = poisoned(ledger, environment)
     return [
         entry
         for entry in of(ledger, environment)
-        if entry.verdict == "stable" and entry.release.id != current_id and entry.release.id not in bad
+        if entry.verdict == "stable" and entry.release.id != current_id and entry.release.image not in bad
     ]
 
 
 def stable_images(ledger: Sequence[Deployment], environment: str) -> set[str]:
     """Digests that are stable in the environment."""
-    return {entry.release.image for entry in of(ledger, environment) if entry.verdict == "stable"} - poisoned(
-        ledger, environment
-    )
+    stable = {entry.release.image for entry in of(ledger, environment) if entry.verdict == "stable"}
+    return stable - poisoned(ledger, environment)
 
 
-def poisoned(ledger: Sequence[Deployment], environment: str) -> set[str]:
-    """Digests whose newest deployment in the environment failed or was rolled back."""
-    seen: dict[str, Verdict] = {}
-    for entry in of(ledger, environment):
-        if entry.verdict != "in-progress":
-            seen.setdefault(entry.release.image, entry.verdict)
-    return {image for image, verdict in seen.items() if verdict in ("failed", "rolled-back")}
+def without_verdict(ledger: Sequence[Deployment], environment: str) -> list[Deployment]:
+    """Deployments that were opened and never closed. Whoever holds the lock knows that their runs are dead."""
+    return [entry for entry in of(ledger, environment) if entry.verdict == "in-progress"]

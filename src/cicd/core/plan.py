@@ -1,4 +1,4 @@
-"""What a deployment will do, as a value: refusals first, then reversible steps."""
+"""What a deployment will do, as a value: reversible steps."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,7 +9,7 @@ from cicd.core.migrations import Migration
 from cicd.core.release import Release, digest
 
 Kind = Literal["promote", "rollback"]
-StepKind = Literal["prepare", "migrate", "start", "verify", "switch", "watch", "downgrade", "settle"]
+StepKind = Literal["prepare", "migrate", "start", "verify", "switch", "watch", "downgrade"]
 Slot = Literal["blue", "green"]
 RollbackClass = Literal["code only", "code and schema", "forward only"]
 SLOTS: tuple[Slot, Slot] = ("blue", "green")
@@ -120,7 +120,6 @@ def plan_promotion(
     if migrations:
         steps.append(Step(kind="migrate", release=id_, revision=release.schema))
     steps += [Step(kind=kind, release=id_, slot=slot) for kind in ("start", "verify", "switch", "watch")]
-    steps.append(Step(kind="settle", release=id_, slot=slot))
     return Plan(
         kind="promote",
         environment=environment,
@@ -149,7 +148,6 @@ def plan_rollback(environment: str, release: Release, running: Running, migratio
     steps += [Step(kind=kind, release=id_, slot=slot) for kind in ("verify", "switch")]
     if migrations and running.release:
         steps.append(Step(kind="downgrade", release=running.release.id, revision=release.schema or "base"))
-    steps.append(Step(kind="settle", release=id_, slot=slot))
     return Plan(
         kind="rollback",
         environment=environment,

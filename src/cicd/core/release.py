@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -57,6 +57,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         ports: of the environment, as its own config said.
         migrations: that its code knows, first to last.
         python: version or path of the interpreter that it wants; empty for the one at hand.
+        secrets: names of the settings that are secret.
     """
 
     release: Release
@@ -65,6 +66,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     ports: Ports
     migrations: list[Migration]
     python: str = ""
+    secrets: list[str] = []
 
 
 def digest(value: Any) -> str:
@@ -76,6 +78,14 @@ def config_digest(settings: Mapping[str, str], secrets: Mapping[str, str], key: 
     """Digest of all settings. Secret values enter as HMAC-SHA256 under the target's own key."""
     keyed = {name: hmac.new(key, value.encode(), hashlib.sha256).hexdigest() for name, value in secrets.items()}
     return digest([dict(settings), keyed])
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """`text` without the values of secrets; those of less than 4 characters are in every text and stay."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= 4:
+            text = text.replace(secret, "***")
+    return text
 
 
 def bare_digest(image: str) -> str:
