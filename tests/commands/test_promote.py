@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cicd.adapters.routers.nginx import Nginx
+from cicd.adapters.target import write_private
 from cicd.core.approval import Protection
 from cicd.errors import (
     ConfigError,
@@ -376,3 +377,25 @@ def test_a_router_that_cannot_be_switched_back_leaves_the_attempt_open(
     assert app.site().target.state().unfinished is not None
     assert app.promote(app.commit("v3")).outputs["verdict"] == "stable"
     assert asked(app)[0] == app.site().running().release.id  # type: ignore[union-attr]
+
+
+def test_a_program_that_was_started_and_never_written_down_is_found(
+    app: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the start of a slot's program and the note of its pid must not leave an orphan on its port."""
+
+    class Killed(BaseException):
+        """Stands for SIGKILL: nothing of ours runs after it."""
+
+    def killed(path: Path, text: str, **options: bool) -> None:
+        if path.parent.name == "slots":
+            raise Killed
+        write_private(path, text, **options)
+
+    app.promote(app.commit("v1"))
+    with monkeypatch.context() as patch:
+        patch.setattr("cicd.adapters.engines.process.write_private", killed)
+        with pytest.raises(Killed):
+            app.promote(app.commit("v2"))
+    assert app.promote(app.commit("v3")).outputs["verdict"] == "stable"
+    assert app.version() == "v3"

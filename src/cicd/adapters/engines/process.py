@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from cicd.adapters.ports import HOST, require_free
-from cicd.adapters.process import Completed, ProcessId, find, run, spawn, stop
+from cicd.adapters.process import Completed, ProcessId, find, run, spawn, stop, with_variable
 from cicd.adapters.python_env import ensure_venv, find_python
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import unpack, verified
@@ -20,6 +20,7 @@ from cicd.adapters.target import Target, write_private
 from cicd.core.release import Record
 from cicd.errors import PrepareFailed
 
+MARK = "CICD_SLOT"  # in the environment of a slot's program: the slot that it belongs to
 BASE_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -66,7 +67,7 @@ class ProcessEngine:
         folder = self.target.release_folder(record.release.id)
         slots = self.target.folder / "slots"
         slots.mkdir(exist_ok=True)
-        env = self.environment(record, {"PORT": str(port), "HOST": HOST})
+        env = self.environment(record, {"PORT": str(port), "HOST": HOST, MARK: self._mark(slot)})
         argv = [string.Template(part).safe_substitute(env) for part in shlex.split(record.deploy.run)]
         program = shutil.which(argv[0], path=env["PATH"]) or argv[0]
         log = slots / f"{slot}.log"
@@ -81,6 +82,11 @@ class ProcessEngine:
             facts = json.loads(path.read_text())
             stop(ProcessId(facts["pid"], facts["started"]))
             path.unlink()
+        for process in with_variable(MARK, self._mark(slot)):
+            stop(process)  # a run was killed between starting it and writing down its pid
+
+    def _mark(self, slot: str) -> str:
+        return str(self.target.folder / "slots" / slot)
 
     def alive(self, slot: str) -> str:
         path = self.target.folder / "slots" / f"{slot}.json"
