@@ -114,10 +114,24 @@ class Rollback:
     environment: str = given("Environment of the config to roll back.", required=True)
     to: str = given("Release id to go back to; empty: the newest stable one other than the current.")
     reason: str = given("Why, for the record.")
+    offline: str = given(
+        "Go by the target's journal alone, without GitHub; a later run records it.", "false", choices=("false", "true")
+    )
+    app: str = given("The application, where its config is not at hand and the target has more than one.")
     config: str = config_input()
     working_directory: str = directory_input()
     token: str = token_input()
     dry_run: str = given("Say what would be done, do nothing.", "false", choices=("false", "true"))
+
+
+@dataclass(frozen=True)
+class Recover:
+    """Finish or undo what killed runs left, and record what GitHub could not be told."""
+
+    environment: str = given("Environment of the config; empty: all of them.")
+    config: str = config_input()
+    working_directory: str = directory_input()
+    token: str = token_input()
 
 
 @dataclass(frozen=True)
@@ -206,6 +220,7 @@ COMMANDS = {
         ),
         Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote"),
         Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback"),
+        Command("recover", Recover),
         Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
         Command("plan", Plan, (Output("plan", "The plan's hash, which binds the approval to what was approved."),)),
         Command("status", Status),

@@ -18,10 +18,10 @@ def test_the_example_by_hand(tmp_path: Path, cicd_home: Path, environ: dict[str,
     blocks = re.findall(r"```sh\n(.*?)```", (CHECKOUT / "docs" / "by-hand.md").read_text(), re.DOTALL)
     assert len(blocks) == 6
     script = "\n".join(["set -eu", *blocks])
-    ports = re.sub(r"81(\d\d)", r"381\1", script)
+    ports = re.sub(r"81(\d\d)", r"181\1", script)
     moved = ports.replace(
         "git init --quiet",
-        "sed -i -E 's/(router|blue|green): 8([0-9]{3})/\\1: 38\\2/g' .github/cicd.yml\ngit init --quiet",
+        "sed -i -E 's/(router|blue|green): 8([0-9]{3})/\\1: 18\\2/g' .github/cicd.yml\ngit init --quiet",
     )
     env = {**environ, "CICD_HOME": str(cicd_home), "TMPDIR": str(tmp_path)}
     # Into a file: a server that is left behind would hold a pipe open for ever.

@@ -15,7 +15,7 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.services.job import Job
 from cicd.adapters.services.server import start
 from cicd.commands import build, promote, rollback
-from cicd.commands.read import Site
+from cicd.commands.read import Project, Site
 from cicd.contract import Build, Promote, Rollback
 from cicd.core.plan import SLOTS
 from cicd.core.results import Result
@@ -58,8 +58,11 @@ class Assistant:
     def runner(self) -> Runner:
         return runner(self.env)
 
+    def project(self) -> Project:
+        return Project.of(str(self.repository), ".github/cicd.yml", "dev", self.runner())
+
     def site(self) -> Site:
-        return Site.of(str(self.repository), ".github/cicd.yml", "dev", self.runner())
+        return self.project().site
 
     def promote(self, version: str) -> Result:
         git(self.repository, "add", "--all")
@@ -69,7 +72,7 @@ class Assistant:
         inputs = Promote(
             environment="dev", image=image, sha=sha, version=version, working_directory=folder, app_env=self.app_env
         )
-        return promote.promote(inputs, self.runner(), self.site(), self.hub)  # type: ignore[arg-type]
+        return promote.promote(inputs, self.runner(), self.project(), self.hub)  # type: ignore[arg-type]
 
     def rollback(self) -> Result:
         inputs = Rollback(environment="dev", working_directory=str(self.repository))
@@ -82,7 +85,7 @@ class Assistant:
     def close(self) -> None:
         for slot in SLOTS:
             self.site().engine.stop(slot)
-        self.site().router(self.runner()).stop()
+        self.site().router.stop()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from cicd.adapters.target import Target, target_root, write_private
 from cicd.core.journal import Entry
+from cicd.core.ledger import Payload
 from cicd.core.plan import Running, plan_promotion
 from cicd.errors import Locked, NothingToRollBackTo, PrepareFailed, Unfinished
 from tests.core.histories import release
@@ -19,6 +20,15 @@ def target(tmp_path: Path) -> Target:
     return Target(tmp_path, "app", "dev")
 
 
+OPENED = Entry(
+    at=1.0,
+    deployment="d",
+    event="plan",
+    plan=PLAN,
+    payload=Payload(kind="promote", release=PLAN.release, release_id=PLAN.release.id, key="d"),
+)
+
+
 def entry(event: str, **values: object) -> Entry:
     return Entry(at=1.0, deployment="d", event=event, **values)  # type: ignore[arg-type]
 
@@ -29,20 +39,21 @@ def test_nothing_was_ever_deployed(target: Target) -> None:
 
 
 def test_the_journal_is_read_back_and_is_the_owners(target: Target) -> None:
-    target.journal(entry("plan", plan=PLAN))
+    target.journal(OPENED)
     target.journal(entry("begin", step=0, facts={"created": True}))
-    state = target.state()
-    assert state.unfinished == PLAN
-    assert state.begun[0].facts == {"created": True}
+    attempt = target.state().unfinished
+    assert attempt is not None
+    assert attempt.plan == PLAN
+    assert attempt.begun[0].facts == {"created": True}
     assert stat.S_IMODE((target.folder / "journal.jsonl").stat().st_mode) == 0o600
 
 
 def test_a_line_that_a_crash_cut_off_is_dropped_by_the_next_entry(target: Target) -> None:
-    target.journal(entry("plan", plan=PLAN))
+    target.journal(OPENED)
     path = target.folder / "journal.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"at": 2, "dep')
-    assert target.state().unfinished == PLAN
+    assert target.state().unfinished is not None
     target.journal(entry("close", verdict="failed", running=Running()))
     assert path.read_bytes().startswith(whole)
     assert target.state().unfinished is None
@@ -50,7 +61,7 @@ def test_a_line_that_a_crash_cut_off_is_dropped_by_the_next_entry(target: Target
 
 @pytest.mark.parametrize("garbage", [b"not json\n", b"{}\n", b"\xff\xfe\n", b"[1]\n"])
 def test_a_journal_that_was_tampered_with_is_refused(target: Target, garbage: bytes) -> None:
-    target.journal(entry("plan", plan=PLAN))
+    target.journal(OPENED)
     path = target.folder / "journal.jsonl"
     path.write_bytes(garbage + path.read_bytes())
     with pytest.raises(Unfinished, match="cannot be read"):

@@ -1,6 +1,8 @@
 """A small consumer: an application of one file, its config, and its releases, on a target in a temp folder."""
 
+import contextlib
 import io
+import random
 import re
 import socket
 import subprocess
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from cicd.adapters.runner import Runner
 from cicd.commands import build, promote, rollback
-from cicd.commands.read import Site
+from cicd.commands.read import Project, Site, site_of_target
 from cicd.contract import Build, Promote, Rollback
 from cicd.core.plan import SLOTS
 from cicd.core.results import Result
@@ -57,15 +59,14 @@ environments:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports that nobody has now, all different, below those that the kernel gives to outgoing connections."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randint(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found += [port] if port not in found else []
+    return found
 
 
 @dataclass
@@ -117,8 +118,11 @@ class Consumer:
         }
         return Runner({**env, **passed_on()}, self.said)
 
+    def project(self, environment: str = "staging") -> Project:
+        return Project.of(str(self.repository), ".github/cicd.yml", environment, self.runner())
+
     def site(self, environment: str = "staging") -> Site:
-        return Site.of(str(self.repository), ".github/cicd.yml", environment, self.runner())
+        return self.project(environment).site
 
     def build(self, sha: str) -> str:
         return build.main(Build(sha=sha, working_directory=str(self.repository)), self.runner(sha)).outputs["image"]
@@ -132,11 +136,13 @@ class Consumer:
             approval_timeout="0",
             **inputs,
         )
-        return promote.promote(given, self.runner(sha), self.site(environment), self.hub)  # type: ignore[arg-type]
+        return promote.promote(given, self.runner(sha), self.project(environment), self.hub)  # type: ignore[arg-type]
 
     def rollback(self, environment: str = "staging", **inputs: str) -> Result:
         given = Rollback(environment=environment, working_directory=str(self.repository), **inputs)
-        return rollback.rollback(given, self.runner(), self.site(environment), self.hub)  # type: ignore[arg-type]
+        site = site_of_target(environment, "tiny", self.runner())
+        hub = None if inputs.get("offline") == "true" else self.hub
+        return rollback.rollback(given, self.runner(), site, hub)  # type: ignore[arg-type]
 
     def version(self, environment: str = "staging") -> str:
         """What runs, by the journal."""
@@ -150,7 +156,7 @@ class Consumer:
             for slot in SLOTS:
                 site.engine.stop(slot)
             if site.target.folder.exists():
-                site.router(self.runner()).stop()
+                site.router.stop()
 
 
 def passed_on() -> dict[str, str]:

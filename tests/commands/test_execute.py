@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from cicd.commands.execute import Execution, Outcome
-from cicd.core.journal import Begun, Entry, fold
+from cicd.core.journal import Entry, fold
+from cicd.core.ledger import Payload
 from cicd.core.migrations import Migration
 from cicd.core.plan import Plan, Running, Step, plan_promotion, plan_rollback
 from cicd.errors import CicdError, Inconclusive, Interrupted, Unhealthy
@@ -37,6 +38,10 @@ class Recorder:
             raise self._error
         return "done"
 
+    def redo(self, step: Step, facts: dict[str, Any]) -> str:
+        self.done.append(f"redo {step.kind}")
+        return "done again"
+
     def undo(self, step: Step, facts: dict[str, Any]) -> str:
         assert facts == {"of": step.kind}
         self.done.append(f"undo {step.kind}")
@@ -44,14 +49,18 @@ class Recorder:
             raise Unhealthy("cannot be undone")
         return "undone"
 
-    def can_go_back(self, begun: list[Begun]) -> str:
+    def can_go_back(self) -> str:
         return self._back
 
 
 def execute(plan: Plan, steps: Recorder, before: Running = BEFORE) -> tuple[Outcome, list[Entry]]:
     entries: list[Entry] = []
-    outcome = Execution("key", steps, entries.append, lambda line: None).run(plan, before)
-    return outcome, entries
+    return execution(plan, steps, entries, before).run(7), entries
+
+
+def execution(plan: Plan, steps: Recorder, entries: list[Entry], before: Running = BEFORE) -> Execution:
+    payload = Payload(kind=plan.kind, release=plan.release, release_id=plan.release.id, key="key")
+    return Execution(plan, before, payload, steps, entries.append, lambda line: None, str)
 
 
 def test_all_goes_well() -> None:
@@ -70,10 +79,10 @@ def test_a_failure_at_any_step_undoes_all_that_was_begun_in_reverse(fails: str) 
     outcome, entries = execute(PROMOTION, steps)
     begun = KINDS[: KINDS.index(fails) + 1]  # type: ignore[arg-type]
     assert steps.done == [f"do {kind}" for kind in begun] + [f"undo {kind}" for kind in reversed(begun)]
-    assert outcome.verdict == ("rolled-back" if "switch" in begun else "failed")
+    assert outcome.verdict == ("rolled-back" if fails == "watch" else "failed")
     assert outcome.running == BEFORE
     assert fold(entries).running == BEFORE
-    assert fold(entries).begun == []
+    assert fold(entries).unfinished is None
 
 
 def test_a_step_is_journalled_before_it_is_done() -> None:
@@ -85,7 +94,7 @@ def test_a_step_is_journalled_before_it_is_done() -> None:
             assert entries[-1].facts == facts
             return super().do(step, facts)
 
-    Execution("key", Killed(), entries.append, lambda line: None).run(PROMOTION, BEFORE)
+    execution(PROMOTION, Killed(), entries).run(7)
 
 
 def test_too_little_seen_holds_both_slots() -> None:
@@ -127,11 +136,10 @@ def test_what_cannot_be_undone_does_not_keep_the_others_from_it() -> None:
     assert outcome.error is not None
     assert outcome.error.reason == "unfinished"
     state = fold(entries)
-    assert [begun.step.kind for begun in state.begun] == ["migrate"], "the next run tries again"
-    steps.undo_fails = ""
     assert state.unfinished is not None
-    recovery = Execution("key", steps, entries.append, lambda line: None)
-    assert recovery.recover(state.unfinished, BEFORE, state.begun).running == BEFORE
+    assert [begun.step.kind for begun in state.unfinished.begun] == ["migrate"], "the next run tries again"
+    steps.undo_fails = ""
+    assert execution(PROMOTION, steps, entries).recover(state.unfinished).running == BEFORE
     assert fold(entries).unfinished is None
 
 
@@ -145,27 +153,80 @@ def test_a_schema_that_cannot_go_down_leaves_traffic_on_the_older_release() -> N
     assert not [step for step in steps.done if step.startswith("undo")]
 
 
-@pytest.mark.parametrize("last", range(len(KINDS)))
-def test_recovery_undoes_what_a_killed_run_had_begun(last: int) -> None:
-    entries: list[Entry] = [Entry(at=0, deployment="key", event="plan", plan=PROMOTION)]
-    for number in range(last + 1):
-        facts = {"of": KINDS[number]}
-        entries.append(Entry(at=0, deployment="key", event="begin", step=number, facts=facts))
-    state = fold(entries)
-    steps = Recorder()
-    assert state.unfinished is not None
-    recovery = Execution(state.deployment, steps, entries.append, lambda line: None)
-    outcome = recovery.recover(state.unfinished, BEFORE, state.begun)
-    assert steps.done == [f"undo {kind}" for kind in reversed(KINDS[: last + 1])]
-    assert outcome.running == BEFORE
+def killed(plan: Plan, begun: int, ended: int) -> list[Entry]:
+    """The journal of a run that was killed after it had begun and ended so many steps."""
+    payload = Payload(kind=plan.kind, release=plan.release, release_id=plan.release.id, key="key")
+    entries = [Entry(at=0, deployment="key", event="plan", plan=plan, payload=payload, number=7)]
+    for number, step in enumerate(plan.steps[:begun]):
+        entries.append(Entry(at=0, deployment="key", event="begin", step=number, facts={"of": step.kind}))
+        if number < ended:
+            entries.append(Entry(at=0, deployment="key", event="end", step=number))
+    return entries
+
+
+@pytest.mark.parametrize("begun", range(1, len(KINDS) + 1))
+@pytest.mark.parametrize("open_steps", [0, 1])
+def test_recovery_undoes_what_a_killed_promotion_had_begun(begun: int, open_steps: int) -> None:
+    entries = killed(PROMOTION, begun, begun - open_steps)
+    attempt, steps = fold(entries).unfinished, Recorder()
+    assert attempt is not None
+    outcome = execution(PROMOTION, steps, entries).recover(attempt)
     assert fold(entries).unfinished is None
+    if attempt.all_done:
+        assert (outcome.verdict, steps.done) == ("stable", []), "only the last line was missing"
+        return
+    assert steps.done == [f"undo {kind}" for kind in reversed(KINDS[:begun])]
+    assert outcome.running == BEFORE
+    assert outcome.verdict == ("rolled-back" if "switch" in KINDS[:begun] else "failed")
+
+
+RUNNING = Running(release=release("v2", "0002"), slot="green")
+ROLLBACK = plan_rollback("dev", release("v1", "0001"), RUNNING, [MIGRATION])
+BACK = [step.kind for step in ROLLBACK.steps]
+
+
+@pytest.mark.parametrize("begun", range(len(BACK) + 1))
+@pytest.mark.parametrize("open_steps", [0, 1])
+def test_recovery_finishes_a_killed_rollback(begun: int, open_steps: int) -> None:
+    entries = killed(ROLLBACK, begun, begun - open_steps)
+    attempt, steps = fold(entries).unfinished, Recorder()
+    assert attempt is not None
+    outcome = execution(ROLLBACK, steps, entries, RUNNING).recover(attempt)
+    assert outcome.verdict == "stable"
+    assert outcome.running.release == ROLLBACK.release
+    if not attempt.all_done:
+        assert steps.done == [f"redo {kind}" for kind in BACK[:begun]] + [f"do {kind}" for kind in BACK[begun:]]
+    assert fold(entries).unfinished is None
+
+
+def test_a_rollback_that_cannot_be_finished_is_undone() -> None:
+    entries = killed(ROLLBACK, 1, 1)
+    attempt = fold(entries).unfinished
+    assert attempt is not None
+    steps = Recorder("verify")
+    outcome = execution(ROLLBACK, steps, entries, RUNNING).recover(attempt)
+    assert (outcome.verdict, outcome.running) == ("failed", RUNNING)
+    assert steps.done == ["redo start", "do verify", "undo verify", "undo start"]
+
+
+@pytest.mark.parametrize(("error", "verdict"), [(Unhealthy("x"), "failed"), (Interrupted("x"), "rolled-back")])
+def test_a_switch_that_fails_by_itself_has_shown_the_release_to_nobody(error: CicdError, verdict: str) -> None:
+    outcome, _ = execute(PROMOTION, Recorder("switch", error))
+    assert outcome.verdict == verdict
+
+
+def test_an_attempt_is_unrecorded_until_the_ledger_has_it() -> None:
+    _, entries = execute(PROMOTION, Recorder("watch"))
+    closed = fold(entries).unrecorded
+    assert [(one.number, one.verdict, one.note) for one in closed] == [(7, "rolled-back", "unhealthy: it failed")]
+    assert fold([*entries, Entry(at=0, deployment="key", event="recorded")]).unrecorded == []
 
 
 @pytest.mark.parametrize("fails", ["verify", "watch"])
 def test_an_unexpected_error_is_undone_and_not_swallowed(fails: str) -> None:
     steps, entries = Recorder(fails, ZeroDivisionError()), list[Entry]()
     with pytest.raises(ZeroDivisionError):
-        Execution("key", steps, entries.append, lambda line: None).run(PROMOTION, BEFORE)
+        execution(PROMOTION, steps, entries).run(7)
     assert steps.done[-1] == "undo prepare"
     assert fold(entries).running == BEFORE
     assert fold(entries).unfinished is None

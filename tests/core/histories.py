@@ -1,6 +1,6 @@
 """A tiny language for ledgers: `ledger("v1 stable, v2 failed:unhealthy, v1 stable")`, oldest first as one tells it."""
 
-from cicd.core.ledger import Deployment, Payload, Verdict
+from cicd.core.ledger import BY_HAND, Deployment, Payload, Verdict
 from cicd.core.release import Release
 
 SHA = "1" * 40
@@ -16,6 +16,7 @@ def ledger(text: str, environment: str = "production") -> list[Deployment]:
     for number, told in enumerate(text.split(", "), start=1):
         version, said = told.split()
         verdict, _, reason = said.partition(":")
+        reason = reason or (BY_HAND if verdict == "rolled-back" else "")
         entries.append(deployment(number, version, verdict, environment, reason))  # type: ignore[arg-type]
     return entries[::-1]
 

@@ -1,7 +1,9 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicd.core.journal import Entry, decode, encode, fold
+from cicd.core.journal import Entry, NewerFormat, decode, encode, fold
+from cicd.core.ledger import Payload
 from cicd.core.plan import Plan, Running, plan_promotion, plan_rollback
 from tests.core.histories import release
 
@@ -12,8 +14,13 @@ def entry(event: str, **values: object) -> Entry:
     return Entry(at=1.0, deployment="d", event=event, **values)  # type: ignore[arg-type]
 
 
+def opened(plan: Plan, number: int = 0) -> Entry:
+    payload = Payload(kind=plan.kind, release=plan.release, release_id=plan.release.id, key="d")
+    return entry("plan", plan=plan, payload=payload, number=number)
+
+
 def closed(plan: Plan, verdict: str, running: Running) -> list[Entry]:
-    return [entry("plan", plan=plan), entry("close", verdict=verdict, running=running)]
+    return [opened(plan), entry("close", verdict=verdict, running=running)]
 
 
 def test_nothing_yet() -> None:
@@ -24,7 +31,7 @@ def test_nothing_yet() -> None:
 
 def test_what_was_begun_and_not_undone_is_left_in_order() -> None:
     entries = [
-        entry("plan", plan=PLAN),
+        opened(PLAN, 7),
         entry("begin", step=0, facts={"created": True}),
         entry("end", step=0),
         entry("begin", step=1),
@@ -32,10 +39,20 @@ def test_what_was_begun_and_not_undone_is_left_in_order() -> None:
         entry("undone", step=1),
         entry("begin", step=2),
     ]
-    state = fold(entries)
-    assert state.unfinished == PLAN
-    assert [begun.step.kind for begun in state.begun] == ["prepare", "verify"]
-    assert state.begun[0].facts == {"created": True}
+    attempt = fold(entries).unfinished
+    assert attempt is not None
+    assert (attempt.plan, attempt.number) == (PLAN, 7)
+    assert [(begun.step.kind, begun.ended) for begun in attempt.begun] == [("prepare", True), ("verify", False)]
+    assert attempt.begun[0].facts == {"created": True}
+
+
+def test_a_journal_of_a_later_cicd_is_not_guessed_at() -> None:
+    with pytest.raises(NewerFormat):
+        decode(encode(opened(PLAN)).replace('"format":1', '"format":2'))
+
+
+def test_the_highest_fence_is_known() -> None:
+    assert fold([entry("plan", fence=3), entry("close", fence=2)]).fence == 3
 
 
 def test_a_closed_deployment_leaves_nothing_to_undo() -> None:
@@ -63,7 +80,7 @@ def test_a_release_that_was_taken_back_is_not_in_the_history() -> None:
 @given(st.integers(min_value=0))
 def test_a_journal_cut_off_anywhere_is_read(cut: int) -> None:
     """A crash may leave half a line; every whole one counts."""
-    entries = [entry("plan", plan=PLAN), entry("begin", step=0, facts={"a": "é\n"}), entry("end", step=0)]
+    entries = [opened(PLAN), entry("begin", step=0, facts={"a": "é\n"}), entry("end", step=0)]
     text = "".join(map(encode, entries))
     kept = text[: cut % (len(text) + 1)]
     assert decode(kept) == entries[: kept.count("\n")]

@@ -2,7 +2,7 @@ import pytest
 
 from cicd.core.config import parse_config
 from cicd.core.preflight import first_of, refusals
-from tests.core.histories import SHA, ledger
+from tests.core.histories import ledger, release
 
 CONFIG = parse_config(
     """
@@ -33,13 +33,13 @@ environments:
 )
 def test_refusals(staging: str, production: str, relation: str, expected: list[str]) -> None:
     known = (ledger(production) if production else []) + ledger(staging, "staging")
-    found = refusals(CONFIG, "production", "sha256:v1", SHA, known, relation)
+    found = refusals(CONFIG, "production", release("v1"), known, relation)
     assert [error.reason for error in found] == expected
 
 
 def test_all_refusals_are_said_at_once() -> None:
     known = ledger("v2 stable, v1 failed:unhealthy") + ledger("v1 failed:unhealthy", "staging")
-    error = first_of(refusals(CONFIG, "production", "sha256:v1", SHA, known, "behind"))
+    error = first_of(refusals(CONFIG, "production", release("v1"), known, "behind"))
     assert error.reason == "not-stable-before"
     assert "older than" in str(error)
     assert "failed in `production` before" in str(error)

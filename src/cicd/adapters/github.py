@@ -132,8 +132,14 @@ class GitHub:
             raise
         return str(data["status"])
 
-    def create_deployment(self, payload: Payload, environment: str, production: bool) -> int:
-        """Open a deployment in the ledger; gives its number. One with the same key is found, not made again."""
+    def create_deployment(
+        self, payload: Payload, environment: str, production: bool, *, maybe_there: bool = False
+    ) -> int:
+        """Open a deployment in the ledger; gives its number. One with the same key is found, not made again.
+
+        Args:
+            maybe_there: an earlier run may have made it already.
+        """
 
         def post() -> int:
             made = self._repository().create_deployment(
@@ -156,7 +162,7 @@ class GitHub:
                     return int(entry["id"])
             return None
 
-        return self._made.write(post, find, "a deployment")
+        return self._made.write(post, find, "a deployment", unclear=maybe_there)
 
     def set_verdict(self, deployment: int, verdict: Verdict, note: str, environment_url: str = "") -> None:
         """Write a verdict to a deployment."""

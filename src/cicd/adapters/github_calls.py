@@ -40,9 +40,12 @@ class Calls:
             raise
         raise AssertionError("tenacity either returns or raises")
 
-    def write(self, post: Callable[[], T], find: Callable[[], T | None], what: str) -> T:
-        """Make a request that must take effect once: after an unclear answer it is looked up, then made again."""
-        unclear = False
+    def write(self, post: Callable[[], T], find: Callable[[], T | None], what: str, *, unclear: bool = False) -> T:
+        """Make a request that must take effect once: after an unclear answer it is looked up, then made again.
+
+        Args:
+            unclear: whether an earlier attempt may have taken effect, so that it is looked up first.
+        """
         try:
             for attempt in self._retrying():
                 with attempt:

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from cicd.adapters.runner import Runner
-from cicd.core.journal import Entry, State, decode, encode, fold
+from cicd.core.journal import Entry, NewerFormat, State, decode, encode, fold
 from cicd.core.release import Record
 from cicd.errors import Locked, NothingToRollBackTo, PrepareFailed, Unfinished
 
@@ -32,6 +32,11 @@ def target_root(runner: Runner) -> Path:
     given = runner.env.get("CICD_TARGET")
     state = runner.env.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(given) if given else Path(state) / "cicd"
+
+
+def apps_with(root: Path, environment: str) -> list[str]:
+    """The applications that have an environment of this name on this machine."""
+    return sorted(path.parent.parent.name for path in root.glob(f"*/{environment}/journal.jsonl"))
 
 
 RELEASE_ID = re.compile(r"^[0-9a-f]{12}$")
@@ -67,10 +72,10 @@ class Target:
             return State()
         try:
             return fold(decode(path.read_text(encoding="utf-8")))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, NewerFormat, UnicodeDecodeError) as error:
             raise Unfinished(
                 f"The journal {path} cannot be read: {error}",
-                cause="it was changed by hand, or its disk is failing",
+                cause="a later cicd wrote it, it was changed by hand, or its disk is failing",
                 next_step="restore it; what runs goes on running",
             ) from error
 

@@ -1,7 +1,8 @@
-"""What promote and rollback have in common: recover, lock, execute, record, answer."""
+"""What promote, rollback and recover have in common: what dead runs left, the attempt, its place in the ledger."""
 
 import time
-from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
@@ -9,33 +10,188 @@ from cicd.commands.execute import Execution, Outcome
 from cicd.commands.read import Site
 from cicd.commands.steps import TargetSteps
 from cicd.core.deployment_summary import outcome_markdown
-from cicd.core.ledger import Deployment, Payload, Verdict, without_verdict
+from cicd.core.journal import Closed, Entry
+from cicd.core.ledger import BY_HAND, Deployment, Payload, replaced_by, without_verdict
 from cicd.core.plan import Plan
 from cicd.core.release import redact
 from cicd.core.results import Result
 from cicd.errors import CicdError, Inconclusive, Interrupted, RolledBack, Unfinished
 
 
-def recover(site: Site, runner: Runner, hub: GitHub, ledger: list[Deployment]) -> None:
-    """Undo what killed runs left on the target, and close what they left open in the ledger. The lock is held.
+@dataclass
+class Deployer:
+    """One environment under its lock.
 
-    Raises:
-        Unfinished: something still cannot be undone.
+    Attributes:
+        hub: None to work without GitHub; the ledger then learns of it by a later run.
+        ledger: the environment's deployments, and perhaps others', newest first.
     """
-    state, verdict = site.target.state(), "failed"
-    if state.unfinished is not None:
-        plan = state.unfinished
-        runner.say(f"A run was killed while it did `{plan.kind} {plan.release.name}`; undoing what it began")
-        steps = site.steps(runner, state.running)
-        execution = Execution(state.deployment, steps, site.target.journal, runner.say)
-        outcome = execution.recover(plan, state.running, state.begun)
+
+    site: Site
+    runner: Runner
+    hub: GitHub | None
+    ledger: list[Deployment]
+
+    def behind(self) -> bool:
+        """Whether something of an earlier run is left to do: on the target, or in the ledger."""
+        state = self.site.target.state()
+        return bool(state.unfinished or state.unrecorded or without_verdict(self.ledger, self.site.name))
+
+    def recover(self) -> list[str]:
+        """Finish or undo what a killed run left on the target; gives what was done. The lock is held.
+
+        Raises:
+            Unfinished: something still cannot be undone.
+        """
+        target = self.site.target
+        state = target.state()
+        if state.unfinished is None:
+            return []
+        attempt = state.unfinished
+        self.runner.say(f"A run was killed while it did `{attempt.payload.kind} {attempt.plan.release.name}`")
+        site = self.site.of_release(attempt.plan.release.id)
+        secrets = secrets_of(site, attempt.plan)
+        execution = Execution(
+            attempt.plan,
+            state.running,
+            attempt.payload,
+            site.steps(state.running),
+            target.journal,
+            self.runner.say,
+            lambda text: redact(text, secrets),
+        )
+        outcome = execution.recover(attempt)
         if isinstance(outcome.error, Unfinished):
             raise outcome.error
-        verdict = outcome.verdict
-    for entry in without_verdict(ledger, site.name):
-        ours = entry.payload.key == state.deployment
-        ended: Verdict = "rolled-back" if ours and verdict == "rolled-back" else "failed"
-        hub.set_verdict(entry.id, ended, f"{Interrupted.reason}: its run ended without a verdict")
+        return [f"{attempt.payload.kind} {attempt.plan.release.name} is {outcome.verdict} now"]
+
+    def catch_up(self) -> list[str]:
+        """Tell the ledger what it could not be told before, and close what dead runs left open there.
+
+        Gives what was done. The lock is held, so whoever left something open is dead. Raises one of GitHub's errors.
+        """
+        if self.hub is None:
+            return []
+        unrecorded = self.site.target.state().unrecorded
+        for closed in unrecorded:
+            self._record(self.hub, closed)
+        known = {closed.payload.key for closed in unrecorded}
+        dead = [entry for entry in without_verdict(self.ledger, self.site.name) if entry.payload.key not in known]
+        for entry in dead:
+            self.hub.set_verdict(entry.id, "failed", f"{Interrupted.reason}: its run ended without a verdict")
+        if unrecorded or dead:
+            self.ledger = self.hub.ledger(sorted({self.site.name, *(entry.environment for entry in self.ledger)}))
+        return [
+            *(f"recorded {one.payload.kind} {one.payload.release.name}: {one.verdict}" for one in unrecorded),
+            *(f"closed deployment {entry.id} of a run that ended without a verdict" for entry in dead),
+        ]
+
+    def carry_out(
+        self, plan: Plan, steps: TargetSteps, approved_by: list[str], secrets: list[str], reason: str = ""
+    ) -> Result:
+        """Open the ledger, execute, close the ledger.
+
+        Args:
+            secrets: values that must not get into any text.
+            reason: why, for a rollback.
+        """
+        payload = Payload(
+            kind=plan.kind,
+            release=plan.release,
+            release_id=plan.release.id,
+            key=key_of(self.runner, self.site.name),
+            run=self.runner.run_id,
+            approved_by=approved_by,
+            replaces=plan.replaces.id if plan.replaces else "",
+            reason=redact(reason, secrets),
+        )
+        number = self._open(plan, payload)
+        self.runner.say(f"{plan.kind} {plan.release.name} → {self.site.name}")
+        execution = Execution(
+            plan,
+            steps.before_running,
+            payload,
+            steps,
+            self.site.target.journal,
+            self.runner.say,
+            lambda text: redact(text, secrets),
+        )
+        outcome = execution.run(number)
+        self._close(payload, number, outcome)
+        if outcome.verdict == "stable":
+            self._tidy(steps, plan.release.id)
+        return answer(plan, outcome, number, self.hub.calls if self.hub else 0, approved_by, secrets)
+
+    def _open(self, plan: Plan, payload: Payload) -> int:
+        """Open a deployment in the ledger; gives its number, 0 where GitHub is not reached.
+
+        A promotion does not begin without its place in the ledger; a rollback does.
+        """
+        if self.hub is None:
+            return 0
+        number = 0
+        try:
+            number = self.hub.create_deployment(payload, self.site.name, production=self.site.production)
+            self.hub.set_verdict(number, "in-progress", f"{plan.kind} {plan.release.name}")
+        except Interrupted:
+            raise
+        except CicdError as error:
+            if not number and plan.kind == "promote":
+                raise
+            self._warn(f"GitHub could not be told that this begins: {error}")
+        return number
+
+    def _close(self, payload: Payload, number: int, outcome: Outcome) -> None:
+        """Record the verdict; what has happened on the target stays true if GitHub is away."""
+        if self.hub is None:
+            return
+        try:
+            if isinstance(outcome.error, Unfinished):  # it stays open in the journal; a recovery says the last word
+                self.hub.set_verdict(number, "failed", outcome.note or outcome.error.reason)
+            for closed in self.site.target.state().unrecorded:
+                if closed.payload.key == payload.key:
+                    self._record(self.hub, closed)
+        except CicdError as error:
+            self._warn(f"The verdict could not be recorded; the next run does it, or `cicd recover`: {error}")
+
+    def _record(self, hub: GitHub, closed: Closed) -> None:
+        """Mirror one closed attempt in the ledger, and note in the journal that it is there."""
+        key = closed.payload.key
+        known = next((entry for entry in self.ledger if entry.payload.key == key), None)
+        number = closed.number or (known.id if known else 0)
+        if not number:
+            production = self.site.production
+            number = hub.create_deployment(closed.payload, self.site.name, production=production, maybe_there=True)
+        if known is None or known.verdict != closed.verdict:
+            hub.set_verdict(number, closed.verdict, closed.note, self.site.url)
+        left = replaced_by(self.ledger, closed.payload) if closed.verdict == "stable" else None
+        if left and left.verdict != "rolled-back":
+            hub.set_verdict(left.id, "rolled-back", f"{BY_HAND}: to {closed.payload.release.name}")
+        self.site.target.journal(Entry(at=time.time(), deployment=key, event="recorded", number=number))
+
+    def _tidy(self, steps: TargetSteps, release_id: str) -> None:
+        """Remove old releases. The verdict stands whatever comes of it."""
+        try:
+            removed = steps.prune(release_id)
+        except (CicdError, OSError) as error:
+            self._warn(f"Old releases could not be removed: {error}")
+        else:
+            if removed:
+                self.runner.say(f"  · removed old releases: {', '.join(removed)}")
+
+    def _warn(self, text: str) -> None:
+        self.runner.annotate("warning", text, title="cicd")
+
+
+def locked(site: Site, runner: Runner, what: str, *, wait: float = 0.0) -> AbstractContextManager[None]:
+    """Hold an environment; `wait` is in seconds. Raises Locked."""
+    return site.target.lock({"run": runner.run_id, "actor": runner.actor, "what": what}, wait=wait)
+
+
+def secrets_of(site: Site, plan: Plan) -> list[str]:
+    """Values of the secret settings of both releases of a plan, as far as they lie on the target."""
+    ids = [release.id for release in (plan.release, plan.replaces) if release]
+    return [value for one in ids for value in site.target.secrets(one)]
 
 
 def key_of(runner: Runner, environment: str) -> str:
@@ -43,91 +199,6 @@ def key_of(runner: Runner, environment: str) -> str:
     attempt = runner.env.get("GITHUB_RUN_ATTEMPT", "1")
     run = runner.run_id or f"local-{int(time.time() * 1000)}"
     return f"{run}/{attempt}/{runner.env.get('GITHUB_JOB', 'cli')}/{environment}"
-
-
-def carry_out(
-    plan: Plan,
-    steps: TargetSteps,
-    site: Site,
-    runner: Runner,
-    hub: GitHub,
-    approved_by: list[str],
-    replaced: Deployment | None,
-    secrets: list[str],
-) -> Result:
-    """Open the ledger, execute, close the ledger. The lock is held by the caller.
-
-    Args:
-        secrets: values that must not get into any text.
-    """
-    key = key_of(runner, site.name)
-    payload = Payload(
-        kind=plan.kind,
-        release=plan.release,
-        release_id=plan.release.id,
-        key=key,
-        run=runner.run_id,
-        approved_by=approved_by,
-        replaces=plan.replaces.id if plan.replaces else "",
-    )
-    number = hub.create_deployment(payload, site.name, production=is_last(site))
-    hub.set_verdict(number, "in-progress", f"{plan.kind} {plan.release.name}")
-    runner.say(f"{plan.kind} {plan.release.name} → {site.name}")
-    outcome = Execution(key, steps, site.target.journal, runner.say).run(plan, steps.before_running)
-    unrecorded = record(hub, number, outcome, plan, site, replaced, secrets)
-    result = answer(plan, outcome, number, hub.calls, approved_by, secrets)
-    if outcome.verdict == "stable":
-        tidy(steps, plan.release.id, runner)
-    if unrecorded:
-        runner.annotate("warning", f"The verdict could not be recorded on GitHub: {unrecorded}", title="cicd")
-    return result
-
-
-def tidy(steps: TargetSteps, release_id: str, runner: Runner) -> None:
-    """Remove old releases. The verdict stands whatever comes of it."""
-    try:
-        removed = steps.prune(release_id)
-    except (CicdError, OSError) as error:
-        runner.annotate("warning", f"Old releases could not be removed: {error}", title="cicd")
-    else:
-        if removed:
-            runner.say(f"  · removed old releases: {', '.join(removed)}")
-
-
-def is_last(site: Site) -> bool:
-    """Whether no environment comes after this one: that is production."""
-    return not any(other.after == site.name for other in site.config.environments.values())
-
-
-def record(
-    hub: GitHub,
-    number: int,
-    outcome: Outcome,
-    plan: Plan,
-    site: Site,
-    replaced: Deployment | None,
-    secrets: list[str],
-) -> CicdError | None:
-    """Write the verdict; what has happened on the target stays true if GitHub is away. Gives the error then."""
-    error = outcome.error
-    note = f"{error.reason}: {redact(error.what.partition(chr(10))[0], secrets)}" if error else settled(plan)
-    writes: list[Callable[[], None]] = [lambda: hub.set_verdict(number, outcome.verdict, note, site.url)]
-    if plan.kind == "rollback" and outcome.verdict == "stable" and replaced:
-        gone: Verdict = "rolled-back"
-        writes.append(lambda: hub.set_verdict(replaced.id, gone, f"to {plan.release.name}"))
-    try:
-        for write in writes:
-            write()
-    except CicdError as error:
-        return error
-    return None
-
-
-def settled(plan: Plan) -> str:
-    """What a deployment that held is worth saying in the ledger."""
-    if plan.kind == "rollback":
-        return f"back to {plan.release.name}" + (f" from {plan.replaces.name}" if plan.replaces else "")
-    return f"{plan.release.name}, rollback class {plan.rollback_class}"
 
 
 def answer(plan: Plan, outcome: Outcome, number: int, calls: int, approved_by: list[str], secrets: list[str]) -> Result:

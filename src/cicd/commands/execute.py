@@ -3,6 +3,9 @@
 It journals `begin` with all that is needed to undo a step, does the step, journals `end`. When a step fails it undoes
 what was begun, in reverse, on the same code path that a recovery after a kill takes. A step that cannot be undone
 leaves the attempt open in the journal: the next run tries again before it does anything else.
+
+After a kill a promotion is undone, for nobody watched the release to the end; if only the last line is missing it
+stands. A rollback is finished: somebody wanted to get away from what ran.
 """
 
 import time
@@ -11,12 +14,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from cicd.core.journal import Begun, Entry
-from cicd.core.ledger import Verdict
-from cicd.core.plan import Plan, Running, Step
+from cicd.core.journal import Attempt, Begun, Entry
+from cicd.core.ledger import Payload, Verdict
+from cicd.core.plan import Plan, Running, Step, settled
 from cicd.errors import CicdError, Inconclusive, Interrupted, RollbackRefused, Unfinished
 
 Say = Callable[[str], None]
+Hide = Callable[[str], str]
+Journal = Callable[[Entry], None]
 Facts = dict[str, Any]
 
 
@@ -29,10 +34,13 @@ class Steps(Protocol):
     def do(self, step: Step, facts: Facts) -> str:
         """Do it; gives a few words on how it went."""
 
+    def redo(self, step: Step, facts: Facts) -> str:
+        """Do it again after a kill, whether it was done, in part, or not at all."""
+
     def undo(self, step: Step, facts: Facts) -> str:
         """Undo it, also when it was done only in part, or was undone already."""
 
-    def can_go_back(self, begun: list[Begun]) -> str:
+    def can_go_back(self) -> str:
         """Whether what would be gone back to is healthy; empty if so, else why not."""
 
 
@@ -43,6 +51,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         verdict: of the planned release.
         running: what has the traffic now.
         error: why it is not stable; None when it is.
+        note: the same for the ledger, in one line without secrets.
         seconds: of every step, by its words.
         rollback_seconds: from the verdict to verified traffic on the release before, when it went back.
     """
@@ -50,6 +59,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     running: Running
     error: CicdError | None = None
+    note: str = ""
     seconds: dict[str, float] = {}
     rollback_seconds: float | None = None
 
@@ -57,59 +67,89 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Execution:
     """One deployment under way."""
 
-    def __init__(self, key: str, steps: Steps, journal: Callable[[Entry], None], say: Say) -> None:
-        self._key = key
+    def __init__(
+        self, plan: Plan, before: Running, payload: Payload, steps: Steps, journal: Journal, say: Say, hide: Hide
+    ) -> None:
+        """
+        Args:
+            before: what ran when it began.
+            payload: what the ledger is told of it.
+            hide: takes secrets out of a text.
+        """
+        self._plan = plan
+        self._before = before
+        self._payload = payload
         self._steps = steps
         self._journal = journal
         self._say = say
-        self._begun: list[tuple[int, Begun]] = []
+        self._hide = hide
+        self._begun: list[Begun] = []
         self._seconds: dict[str, float] = {}
 
-    def run(self, plan: Plan, before: Running) -> Outcome:
-        """Do the plan, or undo what was begun of it. Every end is journalled."""
-        self._write("plan", plan=plan)
-        try:
-            for number, step in enumerate(plan.steps):
-                self._do(number, step)
-        except Inconclusive as error:
-            return self._close("inconclusive", self._now_running(plan, before), error)
-        except CicdError as error:
-            return self._fail(plan, before, error)
-        except Exception as bug:  # also then no unproven code keeps the traffic; the bug itself is told by the caller
-            self._fail(plan, before, CicdError(f"An unexpected error: {type(bug).__name__}"))
-            raise
-        return self._close("stable", self._now_running(plan, before))
+    def run(self, number: int) -> Outcome:
+        """Do the plan, or undo what was begun of it. Every end is journalled.
 
-    def recover(self, plan: Plan, before: Running, begun: list[Begun]) -> Outcome:
-        """Undo what a killed run left of `plan`."""
-        numbers = {id(entry): plan.steps.index(entry.step) for entry in begun}
-        self._begun = [(numbers[id(entry)], entry) for entry in begun]
-        return self._fail(plan, before, Interrupted("The run before this one was killed", next_step="none is needed"))
+        Args:
+            number: GitHub's of the deployment; 0 when GitHub was not reached.
+        """
+        self._write("plan", plan=self._plan, payload=self._payload, number=number)
+        return self._carry_on(self._do)
+
+    def recover(self, attempt: Attempt) -> Outcome:
+        """Finish or undo what a killed run left."""
+        self._begun = list(attempt.begun)
+        if attempt.all_done:
+            return self._close("stable", self._after())
+        if self._plan.kind == "rollback":
+            return self._carry_on(self._redo)
+        return self._fail(Interrupted("The run before this one was killed", next_step="none is needed"))
+
+    def _carry_on(self, do: Callable[[int, Step], None]) -> Outcome:
+        try:
+            for number, step in enumerate(self._plan.steps):
+                do(number, step)
+        except Inconclusive as error:
+            return self._close("inconclusive", self._after(), error)
+        except CicdError as error:
+            return self._fail(error)
+        except Exception as bug:  # also then no unproven code keeps the traffic; the bug itself is told by the caller
+            self._fail(CicdError(f"An unexpected error: {type(bug).__name__}"))
+            raise
+        return self._close("stable", self._after())
 
     def _do(self, number: int, step: Step) -> None:
         started = time.monotonic()
         facts = self._steps.before(step)
         self._write("begin", step=number, facts=facts)
-        self._begun.append((number, Begun(step, facts)))
+        self._begun.append(Begun(step, facts, number))
         how = self._steps.do(step, facts)
         self._write("end", step=number)
+        self._begun[-1] = msgspec.structs.replace(self._begun[-1], ended=True)
         self._tell(str(step), how, started)
 
-    def _fail(self, plan: Plan, before: Running, error: CicdError) -> Outcome:
+    def _redo(self, number: int, step: Step) -> None:
+        known = next((begun for begun in self._begun if begun.number == number), None)
+        if known is None:
+            return self._do(number, step)
+        started = time.monotonic()
+        how = self._steps.redo(step, known.facts)
+        self._write("end", step=number)
+        return self._tell(str(step), how, started)
+
+    def _fail(self, error: CicdError) -> Outcome:
         """Go back, unless what we would go back to is not healthy either."""
         verdict_at = time.monotonic()
-        self._say(f"  ✗ {error}")
-        begun = [entry for _, entry in self._begun]
-        switched = any(entry.step.kind == "switch" for entry in begun)
-        if switched and (why := self._steps.can_go_back(begun)):
+        self._say(f"  ✗ {self._hide(str(error))}")
+        switch = next((begun for begun in self._begun if begun.step.kind == "switch"), None)
+        if switch and (why := self._steps.can_go_back()):
             refused = RollbackRefused(
                 f"{error.what.rstrip('.')}; and the release before it is not healthy either: {why}",
                 cause="nothing was switched, since there is nothing better to switch to",
                 next_step="mend what both need (database, cache), or promote a release that works",
             )
-            return self._close("failed", self._now_running(plan, before), refused)
-        if plan.kind == "rollback" and any(entry.step.kind == "downgrade" for entry in begun):
-            return self._close("failed", self._now_running(plan, before), error)  # traffic is where it should be
+            return self._close("failed", self._after(), refused)
+        if self._plan.kind == "rollback" and any(begun.step.kind == "downgrade" for begun in self._begun):
+            return self._close("failed", self._after(), error)  # traffic is where it should be
         back_at, stuck = self._undo()
         if stuck:
             unfinished = Unfinished(
@@ -117,46 +157,59 @@ class Execution:
                 cause=error.cause,
                 next_step="mend what is named, then run it again: it goes on undoing first",
             )
-            return Outcome(verdict="failed", running=before, error=unfinished, seconds=self._seconds)
-        verdict: Verdict = "rolled-back" if switched else "failed"
-        seconds = back_at - verdict_at if switched and back_at and before.release else None
-        return self._close(verdict, before, error, seconds)
+            return Outcome(verdict="failed", running=self._before, error=unfinished, seconds=self._seconds)
+        # A switch that failed by itself has shown the release to nobody; one that a kill cut off may have.
+        met_users = switch is not None and (switch.ended or isinstance(error, Interrupted))
+        verdict: Verdict = "rolled-back" if met_users else "failed"
+        seconds = back_at - verdict_at if met_users and back_at and self._before.release else None
+        return self._close(verdict, self._before, error, seconds)
 
     def _undo(self) -> tuple[float | None, list[str]]:
         """Undo in reverse; gives when traffic was back, if it had left, and what could not be undone."""
         back_at, stuck = None, list[str]()
-        for number, entry in reversed(self._begun):
+        for begun in reversed(self._begun):
             started = time.monotonic()
-            self._write("undo", step=number)
+            self._write("undo", step=begun.number)
             try:
-                how = self._steps.undo(entry.step, entry.facts)
+                how = self._steps.undo(begun.step, begun.facts)
             except (CicdError, OSError) as error:
-                self._say(f"  ! could not undo {entry.step}: {error}")  # the others still must be undone
-                stuck.append(f"{entry.step}: {error}")
-                self._write("undo", step=number, error=str(error))
+                said = self._hide(str(error))
+                self._say(f"  ! could not undo {begun.step}: {said}")  # the others still must be undone
+                stuck.append(f"{begun.step}: {said}")
+                self._write("undo", step=begun.number, error=said)
                 continue
-            self._write("undone", step=number)
+            self._write("undone", step=begun.number)
             if how:
-                self._tell(f"undo {entry.step}", how, started)
-            if entry.step.kind == "switch":
+                self._tell(f"undo {begun.step}", how, started)
+            if begun.step.kind == "switch":
                 back_at = time.monotonic()
         return back_at, stuck
 
-    def _now_running(self, plan: Plan, before: Running) -> Running:
+    def _after(self) -> Running:
         """The planned release has the traffic; the one before stays warm in the other slot."""
-        slot = next(step.slot for step in plan.steps if step.kind == "switch")
-        return Running(release=plan.release, slot=slot, warm=before.release.id if before.release else "")
+        slot = next(step.slot for step in self._plan.steps if step.kind == "switch")
+        left = self._before.release
+        return Running(release=self._plan.release, slot=slot, warm=left.id if left else "")
 
     def _close(
         self, verdict: Verdict, running: Running, error: CicdError | None = None, rollback: float | None = None
     ) -> Outcome:
-        self._write("close", running=running, verdict=verdict, error=str(error) if error else "")
-        return Outcome(verdict=verdict, running=running, error=error, seconds=self._seconds, rollback_seconds=rollback)
+        note = f"{error.reason}: {self._hide(error.what.partition(chr(10))[0])}" if error else settled(self._plan)
+        self._write("close", running=running, verdict=verdict, note=note)
+        return Outcome(
+            verdict=verdict,
+            running=running,
+            error=error,
+            note=note,
+            seconds=self._seconds,
+            rollback_seconds=rollback,
+        )
 
     def _tell(self, what: str, how: str, started: float) -> None:
         seconds = time.monotonic() - started
         self._seconds[what] = round(seconds, 3)
-        self._say(f"  ✓ {what}: {how} ({seconds:.2f} s)")
+        self._say(f"  ✓ {what}: {self._hide(how)} ({seconds:.2f} s)")
 
     def _write(self, event: str, **values: Any) -> None:
-        self._journal(Entry(at=time.time(), deployment=self._key, event=event, **values))  # type: ignore[arg-type]
+        key = self._payload.key
+        self._journal(Entry(at=time.time(), deployment=key, event=event, **values))  # type: ignore[arg-type]

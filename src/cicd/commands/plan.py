@@ -6,7 +6,7 @@ import msgspec
 
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import read_texts, tag_of
-from cicd.commands.read import Site
+from cicd.commands.read import Project, Site
 from cicd.contract import Plan as Inputs
 from cicd.core.deployment_summary import plan_markdown
 from cicd.core.migrations import Migration, between, head, read_migrations
@@ -41,9 +41,9 @@ class Proposal:
 
 def main(inputs: Inputs, runner: Runner) -> Result:
     """Say it; nothing is touched, GitHub is not asked."""
-    site = Site.of(inputs.working_directory, inputs.config, inputs.environment, runner)
+    project = Project.of(inputs.working_directory, inputs.config, inputs.environment, runner)
     proposal = propose(
-        site, runner, bare_digest(inputs.image), full_sha(inputs.sha or runner.sha), inputs.version, inputs.app_env
+        project, runner, bare_digest(inputs.image), full_sha(inputs.sha or runner.sha), inputs.version, inputs.app_env
     )
     plan = proposal.plan
     text = plan_markdown(plan, secrets_known=bool(proposal.record.secrets))
@@ -56,8 +56,9 @@ def main(inputs: Inputs, runner: Runner) -> Result:
     )
 
 
-def propose(site: Site, runner: Runner, image: str, sha: str, version: str, app_env: str) -> Proposal:
+def propose(project: Project, runner: Runner, image: str, sha: str, version: str, app_env: str) -> Proposal:
     """Decide what putting an image into an environment means now. Raises ImageMissing, ConfigError."""
+    site = project.site
     path = site.engine.require_image(image)
     migrations: list[Migration] = []
     if site.deploy.migrate == "alembic":
@@ -66,14 +67,14 @@ def propose(site: Site, runner: Runner, image: str, sha: str, version: str, app_
     for value in secrets.values():
         if len(value) >= SHORTEST_SECRET:
             runner.mask(value)
-    public = {**site.deploy.env, **site.environment.env}
+    public = {**site.deploy.env, **project.environment.env}
     release = Release(
         sha=sha,
         image=image,
         config=config_digest(public, secrets, site.target.key()),
         schema=head(migrations),
-        manifest=digest([msgspec.to_builtins(site.deploy), msgspec.to_builtins(site.environment.ports)]),
-        version=version or tag_of(site.folder, sha),
+        manifest=digest([msgspec.to_builtins(site.deploy), msgspec.to_builtins(site.ports)]),
+        version=version or tag_of(project.folder, sha),
     )
     running = site.running()
     pending = between(migrations, running.release.schema if running.release else "", release.schema)
@@ -83,10 +84,11 @@ def propose(site: Site, runner: Runner, image: str, sha: str, version: str, app_
         release=release,
         environment=site.name,
         deploy=site.deploy,
-        ports=site.environment.ports,
+        ports=site.ports,
         migrations=migrations,
-        python=site.config.python,
+        python=project.config.python,
         secrets=sorted(secrets),
+        production=site.production,
     )
     old = site.target.secrets(running.release.id) if running.release else []
     return Proposal(plan, record, settings, running, [*secrets.values(), *old])

@@ -4,9 +4,9 @@ from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
 from cicd.commands.approval import require_approval
-from cicd.commands.deploy import carry_out, recover
+from cicd.commands.deploy import Deployer, locked
 from cicd.commands.plan import Proposal, lost_secrets, propose
-from cicd.commands.read import Site
+from cicd.commands.read import Project, Site
 from cicd.contract import Promote
 from cicd.core.deployment_summary import plan_markdown
 from cicd.core.ledger import current
@@ -18,26 +18,31 @@ from cicd.errors import ConfigError, NotApproved, Poisoned, Stale, UsageError
 
 def main(inputs: Promote, runner: Runner) -> Result:
     """Build what promote needs, and run it."""
-    site = Site.of(inputs.working_directory, inputs.config, inputs.environment, runner)
+    project = Project.of(inputs.working_directory, inputs.config, inputs.environment, runner)
     with interruptible():
-        return promote(inputs, runner, site, GitHub(runner, inputs.token))
+        return promote(inputs, runner, project, GitHub(runner, inputs.token))
 
 
-def promote(inputs: Promote, runner: Runner, site: Site, hub: GitHub) -> Result:
-    """read → decide → refuse → approve → lock → do → record."""
+def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> Result:
+    """read → recover → decide → refuse → approve → lock → do → record."""
+    site, dry = project.site, inputs.dry_run == "true"
     image, sha = bare_digest(inputs.image), full_sha(inputs.sha or runner.sha)
-    ledger = hub.ledger([name for name in (site.name, site.environment.after) if name])
-    running = current(ledger, site.name)
+    deployer = Deployer(site, runner, hub, hub.ledger(environments(project)))
+    if deployer.behind() and not dry:
+        with locked(site, runner, "recover"):
+            deployer.recover()
+            deployer.catch_up()
+    running = current(deployer.ledger, site.name)
+    proposal = propose(project, runner, image, sha, inputs.version, inputs.app_env)
     relation = hub.compare(running.release.sha, sha) if running and running.release.sha != sha else ""
-    found = refusals(site.config, site.name, image, sha, ledger, relation)
+    found = refusals(project.config, site.name, proposal.plan.release, deployer.ledger, relation)
     if inputs.force == "true":
         found = [error for error in found if not isinstance(error, Stale | Poisoned)]
     if found:
         raise first_of(found)
-    proposal = propose(site, runner, image, sha, inputs.version, inputs.app_env)
     if running and running.verdict == "stable" and runs_already(proposal, site) and inputs.force != "true":
         return nothing_to_do(proposal, running.id)
-    if inputs.dry_run == "true":
+    if dry:
         return planned(proposal, hub)
     if lost := lost_secrets(site, proposal):
         raise ConfigError(
@@ -51,19 +56,22 @@ def promote(inputs: Promote, runner: Runner, site: Site, hub: GitHub) -> Result:
         hub,
         runner,
         site.name,
-        site.environment.approval == "required",
+        project.environment.approval == "required",
         minutes(inputs.approval_timeout) * 60,
         plan_markdown(proposal.plan),
     )
-    with site.target.lock(
-        {"run": runner.run_id, "actor": runner.actor, "what": f"promote {inputs.version or image[:19]}"}
-    ):
-        recover(site, runner, hub, ledger)
-        now = propose(site, runner, image, sha, inputs.version, inputs.app_env)
+    with locked(site, runner, f"promote {inputs.version or image[:19]}"):
+        deployer.recover()
+        deployer.catch_up()
+        now = propose(project, runner, image, sha, inputs.version, inputs.app_env)
         if now.plan.hash != proposal.plan.hash:
             raise another_plan(proposal.plan.hash, now)
-        steps = site.steps(runner, now.running, now.record, now.settings)
-        return carry_out(now.plan, steps, site, runner, hub, approved_by, running, now.secrets)
+        return deployer.carry_out(now.plan, site.steps(now.running, now.record, now.settings), approved_by, now.secrets)
+
+
+def environments(project: Project) -> list[str]:
+    """Those whose deployments speak for or against a promotion: its own and the one before it."""
+    return [name for name in (project.site.name, project.environment.after) if name]
 
 
 def runs_already(proposal: Proposal, site: Site) -> bool:

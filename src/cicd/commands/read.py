@@ -1,18 +1,19 @@
-"""What every deploy command reads first: config, environment, target."""
+"""What every deploy command reads first: the project with its config, and the site, which is where it runs."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cicd.adapters.engines import ENGINES, Engine
-from cicd.adapters.migrators import MIGRATORS, Migrator
+from cicd.adapters.migrators import MIGRATORS
 from cicd.adapters.routers import ROUTERS, Router
 from cicd.adapters.runner import Runner
-from cicd.adapters.target import Target, target_root
+from cicd.adapters.target import Target, apps_with, target_root
 from cicd.commands.steps import TargetSteps
-from cicd.core.config import Config, Deploy, Environment, deploy_of, environment_of, parse_config
+from cicd.core.config import NAME, Config, Deploy, Environment, Ports, deploy_of, environment_of, parse_config
 from cicd.core.plan import Running
 from cicd.core.release import Record
-from cicd.errors import ConfigError
+from cicd.errors import ConfigError, NothingToRollBackTo, UsageError
 
 
 def read_config(working_directory: str, config: str) -> Config:
@@ -32,36 +33,38 @@ def read_config(working_directory: str, config: str) -> Config:
 
 @dataclass(frozen=True)
 class Site:
-    """One environment of the config, with what drives it."""
+    """One environment where it runs, with what drives it there.
 
-    config: Config
-    deploy: Deploy
+    Attributes:
+        name: of the environment.
+        deploy: how releases run there.
+        ports: of the environment.
+        production: whether no environment comes after it.
+    """
+
     name: str
-    environment: Environment
     target: Target
-    engine: Engine
-    folder: Path
+    deploy: Deploy
+    ports: Ports
+    production: bool
+    runner: Runner
 
-    @classmethod
-    def of(cls, folder: str, config_path: str, name: str, runner: Runner) -> "Site":
-        """The environment `name` of the project in `folder`. Raises ConfigError, UnknownEnvironment."""
-        config = read_config(folder, config_path)
-        environment = environment_of(config, name)
-        deploy = deploy_of(config, environment)
-        target = Target(target_root(runner), config.app, name)
-        return cls(config, deploy, name, environment, target, ENGINES[deploy.engine](target, runner), Path(folder))
+    @property
+    def engine(self) -> Engine:
+        return ENGINES[self.deploy.engine](self.target, self.runner)
 
-    def router(self, runner: Runner) -> Router:
-        return ROUTERS[self.deploy.router](self.target, runner)
+    @property
+    def router(self) -> Router:
+        return ROUTERS[self.deploy.router](self.target, self.runner)
 
-    def migrator(self) -> Migrator:
-        return MIGRATORS[self.deploy.migrate]
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.router}"
 
-    def steps(
-        self, runner: Runner, running: Running, new: Record | None = None, settings: dict[str, str] | None = None
-    ) -> TargetSteps:
+    def steps(self, running: Running, new: Record | None = None, settings: dict[str, str] | None = None) -> TargetSteps:
         """The steps of a deployment here."""
-        return TargetSteps(self.target, self.engine, self.router(runner), self.migrator(), running, new, settings)
+        migrator = MIGRATORS[self.deploy.migrate]
+        return TargetSteps(self.target, self.engine, self.router, migrator, running, new, settings)
 
     def running(self) -> Running:
         """What runs here: by the journal, and whether the other slot still lives by its process."""
@@ -69,6 +72,61 @@ class Site:
         other = "green" if running.slot == "blue" else "blue"
         return Running(release=running.release, slot=running.slot, warm=self.engine.alive(other))
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.environment.ports.router}"
+    def of_release(self, release_id: str) -> "Site":
+        """This site as a release knew it, if that lies here: its config may have been another than today's."""
+        if not self.target.has(release_id):
+            return self
+        record = self.target.record(release_id)
+        return replace(self, deploy=record.deploy, ports=record.ports, production=record.production)
+
+
+@dataclass(frozen=True)
+class Project:
+    """One environment of a checkout's config, and its site."""
+
+    config: Config
+    folder: Path
+    environment: Environment
+    site: Site
+
+    @classmethod
+    def of(cls, folder: str, config_path: str, name: str, runner: Runner) -> "Project":
+        """The environment `name` of the project in `folder`. Raises ConfigError, UnknownEnvironment."""
+        config = read_config(folder, config_path)
+        environment = environment_of(config, name)
+        site = Site(
+            name=name,
+            target=Target(target_root(runner), config.app, name),
+            deploy=deploy_of(config, environment),
+            ports=environment.ports,
+            production=not any(other.after == name for other in config.environments.values()),
+            runner=runner,
+        )
+        return cls(config, Path(folder), environment, site)
+
+
+def site_of_target(name: str, app: str, runner: Runner) -> Site:
+    """The site of an environment by what lies on its target alone: no checkout is needed to go back.
+
+    Args:
+        app: the application; empty if only one has the environment on this machine.
+
+    Raises:
+        NothingToRollBackTo: no release was ever stable there. UsageError: more than one application has it.
+    """
+    for given in filter(None, (name, app)):
+        if not re.fullmatch(NAME, given):
+            raise UsageError(f"`{given}` is no name of an environment or application", next_step="see `cicd status`")
+    apps = [app] if app else apps_with(target_root(runner), name)
+    if len(apps) > 1:
+        raise UsageError(f"More than one application has `{name}` here: {', '.join(apps)}", next_step="give `app`")
+    target = Target(target_root(runner), apps[0] if apps else "", name)
+    release = target.state().running.release if apps else None
+    if release is None or not target.has(release.id):
+        raise NothingToRollBackTo(
+            f"Nothing runs in `{name}` on this target",
+            cause=f"{target.folder} has no release" if apps else f"no application has `{name}` below {target.root}",
+            next_step=f"run this on the target of `{name}`, or promote a release first",
+        )
+    record = target.record(release.id)
+    return Site(name, target, record.deploy, record.ports, record.production, runner)

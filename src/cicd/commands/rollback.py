@@ -1,36 +1,48 @@
 """`cicd rollback`: back to the last healthy release, or to a given one: code, configuration and schema."""
 
+from pathlib import Path
+
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
-from cicd.commands.deploy import carry_out, recover
+from cicd.commands.deploy import Deployer, locked, secrets_of
 from cicd.commands.plan import SHORTEST_SECRET
-from cicd.commands.read import Site
+from cicd.commands.read import Site, read_config, site_of_target
 from cicd.contract import Rollback
 from cicd.core.deployment_summary import plan_markdown
-from cicd.core.ledger import Deployment, current, last_healthy
+from cicd.core.ledger import Deployment, last_healthy, poisoned
 from cicd.core.migrations import Migration, between
 from cicd.core.plan import Plan, Running, plan_rollback
 from cicd.core.results import Result
-from cicd.errors import CicdError, NothingToRollBackTo
+from cicd.errors import CicdError, GitHubUnavailable, NothingToRollBackTo, RateLimited
 
 PATIENCE = 120.0  # seconds that a rollback waits for a deployment that is under way to end
 
 
 def main(inputs: Rollback, runner: Runner) -> Result:
-    """Build what rollback needs, and run it."""
-    site = Site.of(inputs.working_directory, inputs.config, inputs.environment, runner)
+    """Build what rollback needs, and run it: the target alone, and GitHub unless it is to be left out."""
+    site = site_of_target(inputs.environment, app_of(inputs), runner)
     with interruptible():
-        return rollback(inputs, runner, site, GitHub(runner, inputs.token))
+        return rollback(inputs, runner, site, None if inputs.offline == "true" else GitHub(runner, inputs.token))
 
 
-def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub) -> Result:
+def app_of(inputs: Rollback) -> str:
+    """The application: as given, else as the config says; empty where there is no config."""
+    if inputs.app or not (Path(inputs.working_directory) / inputs.config).exists():
+        return inputs.app
+    return read_config(inputs.working_directory, inputs.config).app
+
+
+def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub | None) -> Result:
     """read → decide → lock → do → record. The gate is the job: going back must not wait for a second look."""
-    ledger = hub.ledger([site.name])
-    with site.target.lock({"run": runner.run_id, "actor": runner.actor, "what": "rollback"}, wait=PATIENCE):
-        recover(site, runner, hub, ledger)
+    hub, ledger = read_ledger(hub, site, runner)
+    with locked(site, runner, "rollback", wait=PATIENCE):
+        deployer = Deployer(site, runner, hub, ledger)
+        if inputs.dry_run != "true":
+            deployer.recover()
+            catch_up(deployer)
         running = site.running()
-        release_id = inputs.to or choose(site, ledger, running)
+        release_id = inputs.to or choose(site, deployer.ledger if hub else None, running)
         plan = propose_rollback(site, release_id, running)
         if inputs.dry_run == "true":
             return Result(
@@ -40,12 +52,31 @@ def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub) -> Resul
                 summary=plan_markdown(plan),
             )
         runner.say(f"Going back because: {inputs.reason or 'no reason given'}")
-        secrets = [value for one in (running.release, plan.release) if one for value in site.target.secrets(one.id)]
+        secrets = secrets_of(site, plan)
         for value in secrets:
             if len(value) >= SHORTEST_SECRET:
                 runner.mask(value)
-        steps, replaced = site.steps(runner, running), current(ledger, site.name)
-        return carry_out(plan, steps, site, runner, hub, approvers(hub, runner, site.name), replaced, secrets)
+        who = approvers(hub, runner, site.name) if hub else []
+        return deployer.carry_out(plan, site.steps(running), who, secrets, inputs.reason)
+
+
+def read_ledger(hub: GitHub | None, site: Site, runner: Runner) -> tuple[GitHub | None, list[Deployment]]:
+    """The ledger, and the hub if it is there: one that is away must not keep anybody from going back."""
+    if hub is None:
+        return None, []
+    try:
+        return hub, hub.ledger([site.name])
+    except (GitHubUnavailable, RateLimited) as error:
+        runner.annotate("warning", f"Going by the journal of the target alone: {error}", title="cicd")
+        return None, []
+
+
+def catch_up(deployer: Deployer) -> None:
+    """Tell the ledger what it does not know yet, if it can be reached."""
+    try:
+        deployer.catch_up()
+    except (GitHubUnavailable, RateLimited) as error:
+        deployer.runner.annotate("warning", f"The ledger stays behind for now: {error}", title="cicd")
 
 
 def approvers(hub: GitHub, runner: Runner, environment: str) -> list[str]:
@@ -57,15 +88,26 @@ def approvers(hub: GitHub, runner: Runner, environment: str) -> list[str]:
     return [one.by for one in reviews if one.state == "approved" and environment in one.environments]
 
 
-def choose(site: Site, ledger: list[Deployment], running: Running) -> str:
-    """The newest stable release, by the ledger, that still lies on the target. Raises NothingToRollBackTo."""
+def choose(site: Site, ledger: list[Deployment] | None, running: Running) -> str:
+    """The newest healthy release that still lies on the target: by the ledger, or by the journal without one.
+
+    A ledger page holds the newest hundred deployments; a release that was stable before them is known to the journal.
+
+    Raises:
+        NothingToRollBackTo.
+    """
     if running.release is None:
         raise NothingToRollBackTo(
             f"Nothing runs in `{site.name}`", next_step=f"promote a release into `{site.name}` first"
         )
-    for entry in last_healthy(ledger, site.name, running.release.id):
-        if site.target.has(entry.release.id):
-            return entry.release.id
+    here = [release for release in site.target.state().history if release.id != running.release.id]
+    if ledger is not None:
+        bad = poisoned(ledger, site.name)
+        known = last_healthy(ledger, site.name, running.release.id)
+        here = [*known, *(release for release in here if release.content not in bad)]
+    for release in here:
+        if site.target.has(release.id):
+            return release.id
     raise NothingToRollBackTo(
         f"No other release than {running.release.name} was ever stable in `{site.name}`, or none lies on the target",
         cause="this is the first release, or all others failed",

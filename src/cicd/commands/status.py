@@ -4,7 +4,7 @@ from typing import Any
 
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
-from cicd.commands.read import Site, read_config
+from cicd.commands.read import Project, Site, read_config
 from cicd.contract import Status
 from cicd.core.ledger import Deployment, current
 from cicd.core.markdown import inline
@@ -20,7 +20,7 @@ def main(inputs: Status, runner: Runner) -> Result:
         ledger: list[Deployment] | None = GitHub(runner, inputs.token).ledger(names)
     except NoToken:
         ledger = None
-    rows = [row(Site.of(inputs.working_directory, inputs.config, name, runner), ledger) for name in names]
+    rows = [row(Project.of(inputs.working_directory, inputs.config, name, runner).site, ledger) for name in names]
     return Result(
         decision="done",
         message="\n".join(map(line, rows)) + ("" if ledger is not None else "\n(no token: GitHub was not asked)"),

@@ -12,7 +12,6 @@ from cicd.adapters.routers import Router
 from cicd.adapters.target import Target
 from cicd.commands.execute import Facts
 from cicd.core.health import Probe, Traffic, good, healthy, judge, why_not
-from cicd.core.journal import Begun
 from cicd.core.migrations import between
 from cicd.core.plan import SLOTS, Running, Step
 from cicd.core.release import Record
@@ -70,6 +69,11 @@ class TargetSteps:
         }
         return actions[step.kind]()
 
+    def redo(self, step: Step, facts: Facts) -> str:
+        if step.kind == "start" and self.engine.alive(step.slot) == step.release:
+            return "runs already"  # perhaps with the traffic: it must not be started anew
+        return self.do(step, facts)
+
     def undo(self, step: Step, facts: Facts) -> str:
         if step.kind == "prepare" and facts["created"]:
             self.engine.discard(step.release)
@@ -83,7 +87,7 @@ class TargetSteps:
             return self._unmigrate(step, facts)
         return ""
 
-    def can_go_back(self, begun: list[Begun]) -> str:
+    def can_go_back(self) -> str:
         slot, release = self.before_running.slot, self.before_running.release
         if release is None:
             return ""  # nothing ran before; going back is sending traffic nowhere

@@ -7,7 +7,8 @@ import msgspec
 from cicd.core.reading import Duration, Percent, convert, schema_of
 from cicd.errors import ConfigError, UnknownEnvironment, UnknownSuite
 
-Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
+NAME = "^[a-z0-9][a-z0-9-]{0,39}$"
+Name = Annotated[str, msgspec.Meta(pattern=NAME)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Setting = str | int | float | bool

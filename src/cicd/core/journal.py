@@ -1,15 +1,19 @@
-"""What the journal of a target says: the file is written before and after every step, and folded here into a state."""
+"""What the journal of a target says: the file is written before and after every step, and folded here into a state.
+
+The journal is what happened; the ledger on GitHub mirrors it. What could not be written there, a later run writes.
+"""
 
 from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
-from cicd.core.ledger import Verdict
+from cicd.core.ledger import Payload, Verdict
 from cicd.core.plan import Plan, Running, Step
 from cicd.core.release import Release
 
-Event = Literal["plan", "begin", "end", "undo", "undone", "close"]
+FORMAT = 1  # of a line; a line of a later format stops an older cicd, which would not know what it undoes
+Event = Literal["plan", "begin", "end", "undo", "undone", "close", "recorded"]
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,29 +21,72 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         at: seconds since the epoch.
-        deployment: which attempt it belongs to.
-        event: `plan` opens an attempt, `close` ends it; the others are about the step number `step` of the plan.
+        deployment: the key of the attempt that it belongs to.
+        event: `plan` opens an attempt, `close` ends it, `recorded` says that the ledger has its verdict; the others are
+            about the step number `step` of the plan.
+        fence: token of the lock under which it was written; it never goes down.
+        plan: with `plan`.
+        payload: with `plan`: what the ledger is told.
+        number: with `plan`: GitHub's number of the deployment; 0 when GitHub was not reached.
         facts: what must be known to undo the step, written before it is done.
         running: with `close`: what has the traffic from now on.
         verdict: with `close`.
+        note: with `close`: what the ledger is told of it; a failure begins with its reason code.
+        error: with `undo`: why the step could not be undone.
     """
 
     at: float
     deployment: str
     event: Event
+    fence: int = 0
     plan: Plan | None = None
+    payload: Payload | None = None
+    number: int = 0
     step: int = -1
     facts: dict[str, Any] = {}
     running: Running | None = None
     verdict: Verdict | None = None
+    note: str = ""
     error: str = ""
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A step that was begun and not undone, with what is needed to undo it."""
+    """A step that was begun and not undone, with what is needed to undo it, and whether it was done to its end."""
 
     step: Step
     facts: dict[str, Any]
+    number: int
+    ended: bool = False
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that was never closed: its run was killed, or could not undo all of it.
+
+    Attributes:
+        plan: what it was to do.
+        payload: what the ledger was told, or is to be told.
+        number: GitHub's number of the deployment; 0 when GitHub was not reached.
+        begun: its steps to undo, in the order they were begun.
+    """
+
+    plan: Plan
+    payload: Payload
+    number: int
+    begun: list[Begun]
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every step came to its end: only the `close` is missing."""
+        return len(self.begun) == len(self.plan.steps) and all(begun.ended for begun in self.begun)
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt with a verdict of which the ledger may not know yet."""
+
+    payload: Payload
+    number: int
+    verdict: Verdict
+    note: str
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,56 +94,110 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         running: what has the traffic, by the last attempt that was closed.
-        unfinished: the plan of an attempt that was never closed: a run was killed.
-        deployment: the key of that attempt.
-        begun: its steps to undo, in the order they were begun.
+        unfinished: the attempt that was never closed.
         history: releases that were stable here, newest first.
+        unrecorded: attempts that were closed and not recorded in the ledger, oldest first.
+        fence: the highest token that an entry was written under.
     """
 
     running: Running = Running()
-    unfinished: Plan | None = None
-    deployment: str = ""
-    begun: list[Begun] = []
+    unfinished: Attempt | None = None
     history: list[Release] = []
+    unrecorded: list[Closed] = []
+    fence: int = 0
+
+
+class NewerFormat(ValueError):
+    """The journal was written by a later cicd."""
 
 
 def decode(text: str) -> list[Entry]:
-    """The entries of a journal. A last line that was cut off by a crash is not an entry."""
+    """The entries of a journal. A last line that was cut off by a crash is not an entry.
+
+    Raises:
+        msgspec.MsgspecError: a line is not an entry. NewerFormat.
+    """
     lines = text.split("\n")
     complete = lines[:-1]  # what follows the last newline was never finished
-    return [msgspec.json.decode(line, type=Entry) for line in complete if line.strip()]
+    return [_entry(line) for line in complete if line.strip()]
+
+
+def _entry(line: str) -> Entry:
+    about = msgspec.json.decode(line, type=dict[str, Any])
+    written = about.pop("format", FORMAT)
+    if written != FORMAT:
+        raise NewerFormat(f"a line has format {written}, and this cicd knows {FORMAT}")
+    return msgspec.convert(about, Entry)
 
 
 def encode(entry: Entry) -> str:
     """One line."""
-    return msgspec.json.encode(entry).decode() + "\n"
+    return msgspec.json.encode({"format": FORMAT, **msgspec.to_builtins(entry)}).decode() + "\n"
 
 
 def fold(entries: Iterable[Entry]) -> State:
     """The state that the entries lead to."""
-    running, history = Running(), list[Release]()
-    plan: Plan | None = None
-    deployment, begun = "", dict[int, Begun]()
+    folding = _Folding()
     for entry in entries:
-        if entry.event == "plan":
-            plan, deployment, begun = entry.plan, entry.deployment, {}
-        elif entry.event == "begin" and plan:
-            begun[entry.step] = Begun(plan.steps[entry.step], entry.facts)
+        folding.take(entry)
+    return folding.state()
+
+
+class _Folding:
+    """A state in the making."""
+
+    def __init__(self) -> None:
+        self._running = Running()
+        self._history: list[Release] = []
+        self._opened: Entry | None = None
+        self._begun: dict[int, Begun] = {}
+        self._unrecorded: dict[str, Closed] = {}
+        self._fence = 0
+
+    def take(self, entry: Entry) -> None:
+        self._fence = max(self._fence, entry.fence)
+        if entry.event == "recorded":
+            self._unrecorded.pop(entry.deployment, None)
+        elif entry.event == "plan":
+            self._opened, self._begun = entry, {}
+        elif self._opened is None or self._opened.plan is None:
+            return
+        elif entry.event == "begin":
+            self._begun[entry.step] = Begun(self._opened.plan.steps[entry.step], entry.facts, entry.step)
+        elif entry.event == "end" and entry.step in self._begun:
+            self._begun[entry.step] = msgspec.structs.replace(self._begun[entry.step], ended=True)
         elif entry.event == "undone":
-            begun.pop(entry.step, None)
+            self._begun.pop(entry.step, None)
         elif entry.event == "close":
-            running = entry.running or running
-            if entry.verdict == "stable" and running.release:
-                release = running.release
-                left = plan.replaces.id if plan and plan.kind == "rollback" and plan.replaces else ""
-                history = [release, *(old for old in history if old.id not in (release.id, left))]
-            elif entry.verdict == "rolled-back" and plan:
-                history = [old for old in history if old.id != plan.release.id]
-            plan, deployment, begun = None, "", {}
-    return State(
-        running=running,
-        unfinished=plan,
-        deployment=deployment,
-        begun=[begun[number] for number in sorted(begun)],
-        history=history,
-    )
+            self._close(entry, self._opened, self._opened.plan)
+
+    def _close(self, entry: Entry, opened: Entry, plan: Plan) -> None:
+        self._running = entry.running or self._running
+        if entry.verdict == "stable" and self._running.release:
+            release = self._running.release
+            left = plan.replaces.id if plan.kind == "rollback" and plan.replaces else ""
+            self._history = [release, *(old for old in self._history if old.id not in (release.id, left))]
+        elif entry.verdict == "rolled-back":
+            self._history = [old for old in self._history if old.id != plan.release.id]
+        if opened.payload and entry.verdict:
+            self._unrecorded[opened.deployment] = Closed(
+                payload=opened.payload, number=opened.number, verdict=entry.verdict, note=entry.note
+            )
+        self._opened, self._begun = None, {}
+
+    def state(self) -> State:
+        attempt = None
+        if self._opened and self._opened.plan and self._opened.payload:
+            attempt = Attempt(
+                plan=self._opened.plan,
+                payload=self._opened.payload,
+                number=self._opened.number,
+                begun=[self._begun[number] for number in sorted(self._begun)],
+            )
+        return State(
+            running=self._running,
+            unfinished=attempt,
+            history=self._history,
+            unrecorded=list(self._unrecorded.values()),
+            fence=self._fence,
+        )

@@ -6,13 +6,15 @@ from typing import Any, Literal
 import msgspec
 
 from cicd.core.release import Release
-from cicd.errors import Interrupted, MigrationFailed, Unhealthy
+from cicd.errors import MigrationFailed, Unhealthy
 
 TASK = "cicd"
 FORMAT = 1
 Verdict = Literal["stable", "failed", "inconclusive", "rolled-back", "in-progress"]
 VERDICTS: tuple[Verdict, ...] = ("stable", "failed", "inconclusive", "rolled-back")
 
+Content = tuple[str, str, str]
+BY_HAND = "by-hand"  # the reason code of a release that was left by a rollback
 BLAMED = {Unhealthy.reason, MigrationFailed.reason}  # reasons of a failure that are the release's own
 
 # GitHub's states for our verdicts. https://docs.github.com/en/rest/deployments/statuses
@@ -26,7 +28,15 @@ STATES: dict[Verdict, str] = {
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """What we write into a deployment. `key` finds it again, so that a write is never repeated blindly."""
+    """What we write into a deployment.
+
+    Attributes:
+        key: finds it again, so that a write is never repeated blindly.
+        run: GitHub's id of the run; empty for one from a terminal.
+        approved_by: logins of those who let it through.
+        replaces: id of the release that ran before.
+        reason: why, for a rollback.
+    """
 
     cicd: int = FORMAT
     kind: Literal["promote", "rollback"]
@@ -36,6 +46,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     approved_by: list[str] = []
     replaces: str = ""
+    reason: str = ""
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,36 +140,52 @@ def blames(entry: Deployment) -> bool:
     """Whether a deployment speaks against its release, and not against the machine, the person or the job."""
     reason = entry.note.partition(": ")[0]
     if entry.verdict == "rolled-back":
-        return reason != Interrupted.reason
+        return reason in BLAMED or reason == BY_HAND
     return entry.verdict == "failed" and entry.payload.kind == "promote" and reason in BLAMED
 
 
-def poisoned(ledger: Sequence[Deployment], environment: str) -> set[str]:
-    """Digests of which the newest deployment in the environment that says anything of the release is a bad one."""
-    standing: dict[str, bool] = {}
-    for entry in of(ledger, environment):
+def replaced_by(ledger: Sequence[Deployment], rollback: Payload) -> Deployment | None:
+    """The newest deployment of the release that a rollback left, if the ledger still has it."""
+    if rollback.kind != "rollback":
+        return None
+    return next((entry for entry in ledger if entry.release.id == rollback.replaces), None)
+
+
+def poisoned(ledger: Sequence[Deployment], environment: str) -> set[Content]:
+    """Contents of releases of which the newest deployment in the environment that says anything is a bad one.
+
+    That a release was left by a rollback follows from the rollback's own entry, whether or not the one that was left
+    could be marked too.
+    """
+    here = of(ledger, environment)
+    standing: dict[Content, bool] = {}
+    for entry in here:
         if entry.verdict == "stable" or blames(entry):
-            standing.setdefault(entry.release.image, blames(entry))
-    return {image for image, bad in standing.items() if bad}
+            standing.setdefault(entry.release.content, blames(entry))
+        if entry.verdict == "stable" and (left := replaced_by(here, entry.payload)):
+            standing.setdefault(left.release.content, True)
+    return {content for content, bad in standing.items() if bad}
 
 
-def last_healthy(ledger: Sequence[Deployment], environment: str, current_id: str) -> list[Deployment]:
-    """Stable deployments of other releases than the current one, newest first; none that is poisoned.
+def last_healthy(ledger: Sequence[Deployment], environment: str, current_id: str) -> list[Release]:
+    """Releases other than the current one that were stable and are not poisoned, newest first.
 
     Never simply the one before: it may have failed, or been rolled back since.
     """
     bad = poisoned(ledger, environment)
-    return [
-        entry
+    found = [
+        entry.release
         for entry in of(ledger, environment)
-        if entry.verdict == "stable" and entry.release.id != current_id and entry.release.image not in bad
+        if entry.verdict == "stable" and entry.release.id != current_id and entry.release.content not in bad
     ]
+    return list({release.id: release for release in found}.values())
 
 
 def stable_images(ledger: Sequence[Deployment], environment: str) -> set[str]:
     """Digests that are stable in the environment."""
-    stable = {entry.release.image for entry in of(ledger, environment) if entry.verdict == "stable"}
-    return stable - poisoned(ledger, environment)
+    bad = poisoned(ledger, environment)
+    here = of(ledger, environment)
+    return {entry.release.image for entry in here if entry.verdict == "stable" and entry.release.content not in bad}
 
 
 def without_verdict(ledger: Sequence[Deployment], environment: str) -> list[Deployment]:

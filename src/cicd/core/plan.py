@@ -156,3 +156,10 @@ def plan_rollback(environment: str, release: Release, running: Running, migratio
         steps=steps,
         migrations=list(migrations),
     )
+
+
+def settled(plan: Plan) -> str:
+    """What a deployment that held is worth saying in the ledger."""
+    if plan.kind == "rollback":
+        return f"back to {plan.release.name}" + (f" from {plan.replaces.name}" if plan.replaces else "")
+    return f"{plan.release.name}, rollback class {plan.rollback_class}"

@@ -4,19 +4,21 @@ from collections.abc import Sequence
 
 from cicd.core.config import Config
 from cicd.core.ledger import Deployment, current, poisoned, stable_images
+from cicd.core.release import Release
 from cicd.errors import CicdError, NotStableBefore, Poisoned, Stale
 
 
 def refusals(
-    config: Config, environment: str, image: str, sha: str, ledger: Sequence[Deployment], relation: str
+    config: Config, environment: str, release: Release, ledger: Sequence[Deployment], relation: str
 ) -> list[CicdError]:
-    """Why this image must not go into this environment; empty when nothing speaks against it.
+    """Why this release must not go into this environment; empty when nothing speaks against it.
 
     Args:
         ledger: of this environment and the one before it, newest first.
-        relation: how `sha` stands to the commit that runs: ahead, behind, diverged, identical; empty if nothing runs.
+        relation: of its commit to the one that runs: ahead, behind, diverged, identical; empty if nothing runs.
     """
     found: list[CicdError] = []
+    image, sha = release.image, release.sha
     before = config.environments[environment].after
     if before and image not in stable_images(ledger, before):
         found.append(
@@ -35,15 +37,15 @@ def refusals(
                 next_step="use rollback to go back, or `force: true` to take it all the same",
             )
         )
-    if image in poisoned(ledger, environment):
+    if release.content in poisoned(ledger, environment):
         found.append(
             Poisoned(
-                f"{image[:19]}… failed in `{environment}` before",
+                f"{release.name} failed in `{environment}` before",
                 cause=next(
                     (
                         entry.note
                         for entry in ledger
-                        if entry.release.image == image and entry.environment == environment
+                        if entry.release.content == release.content and entry.environment == environment
                     ),
                     "",
                 ),

@@ -42,6 +42,11 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         return digest([self.sha, self.image, self.config, self.schema, self.manifest])[7:19]
 
     @property
+    def content(self) -> tuple[str, str, str]:
+        """What really runs. Releases that differ in nothing but commit and label behave alike."""
+        return (self.image, self.config, self.manifest)
+
+    @property
     def name(self) -> str:
         """For people: the label if there is one, and the id."""
         return f"{self.version} ({self.id})" if self.version else self.id
@@ -58,6 +63,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         migrations: that its code knows, first to last.
         python: version or path of the interpreter that it wants; empty for the one at hand.
         secrets: names of the settings that are secret.
+        production: whether the environment is the last one.
     """
 
     release: Release
@@ -67,6 +73,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     migrations: list[Migration]
     python: str = ""
     secrets: list[str] = []
+    production: bool = False
 
 
 def digest(value: Any) -> str:

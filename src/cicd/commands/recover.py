@@ -1,0 +1,44 @@
+"""`cicd recover`: finish or undo what killed runs left, and record what GitHub could not be told."""
+
+from cicd.adapters.github import GitHub
+from cicd.adapters.runner import Runner
+from cicd.adapters.together import interruptible
+from cicd.commands.deploy import Deployer, locked
+from cicd.commands.read import Project, Site, read_config
+from cicd.contract import Recover
+from cicd.core.results import Result
+from cicd.errors import NoToken
+
+
+def main(inputs: Recover, runner: Runner) -> Result:
+    """Recover one environment, or each of the config. Without a token only the targets are mended, which is said."""
+    config = read_config(inputs.working_directory, inputs.config)
+    names = [inputs.environment] if inputs.environment else list(config.environments)
+    sites = [Project.of(inputs.working_directory, inputs.config, name, runner).site for name in names]
+    try:
+        hub: GitHub | None = GitHub(runner, inputs.token)
+    except NoToken:
+        hub = None
+    with interruptible():
+        return recover(sites, runner, hub)
+
+
+def recover(sites: list[Site], runner: Runner, hub: GitHub | None) -> Result:
+    """lock → finish or undo → record, for each site."""
+    done = {site.name: recover_one(site, runner, hub) for site in sites}
+    lines = [f"{name}: {line}" for name, told in done.items() for line in told]
+    asked = "" if hub else "\n(no token: GitHub was not asked)"
+    return Result(
+        decision="done" if lines else "nothing-to-do",
+        message=("\n".join(lines) or "Nothing was left half done") + asked,
+        data={"environments": done, "github_calls": hub.calls if hub else 0},
+    )
+
+
+def recover_one(site: Site, runner: Runner, hub: GitHub | None) -> list[str]:
+    """What was done for one site."""
+    deployer = Deployer(site, runner, hub, hub.ledger([site.name]) if hub else [])
+    if not deployer.behind():
+        return []
+    with locked(site, runner, "recover"):
+        return [*deployer.recover(), *deployer.catch_up()]
