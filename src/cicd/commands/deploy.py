@@ -3,6 +3,7 @@
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from secrets import token_hex
 
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
@@ -195,10 +196,9 @@ def secrets_of(site: Site, plan: Plan) -> list[str]:
 
 
 def key_of(runner: Runner, environment: str) -> str:
-    """Names one attempt: the same for a repeated call, another for a re-run of the job."""
-    attempt = runner.env.get("GITHUB_RUN_ATTEMPT", "1")
-    run = runner.run_id or f"local-{int(time.time() * 1000)}"
-    return f"{run}/{attempt}/{runner.env.get('GITHUB_JOB', 'cli')}/{environment}"
+    """Names one attempt, and finds it again in the ledger; a job may make several, so it is not made of names alone."""
+    run = f"{runner.run_id}.{runner.env.get('GITHUB_RUN_ATTEMPT', '1')}" if runner.run_id else "local"
+    return f"{run}/{runner.env.get('GITHUB_JOB', 'cli')}/{environment}/{token_hex(6)}"
 
 
 def answer(plan: Plan, outcome: Outcome, number: int, calls: int, approved_by: list[str], secrets: list[str]) -> Result:
