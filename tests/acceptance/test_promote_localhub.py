@@ -1,67 +1,15 @@
 """promote and rollback by their command line, against LocalHub: each bad input, and GitHub's bad days."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cicd.adapters.localhub import LocalHub
-from tests.commands.site import Consumer, consumer
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-ENTRY = CHECKOUT / "src" / "cicd" / "__main__.py"
-NAME = "acme/tiny"
-DEVELOPER, REVIEWER = "dana-token-0123456789", "rita-token-0123456789"
+from tests.commands.site import consumer
+from tests.world import DEVELOPER, NAME, REVIEWER, World, hub_of
 
 pytestmark = pytest.mark.real
-
-
-@dataclass
-class World:
-    """A consumer whose GitHub is LocalHub."""
-
-    app: Consumer
-    hub: LocalHub
-
-    def run(self, *arguments: str, token: str = "", env: dict[str, str] | None = None) -> dict[str, Any]:
-        """A cicd command with --json; its result and, as `exit`, its exit code."""
-        sha = self.app.git("rev-parse", "HEAD")
-        run = self.hub.new_run(NAME, ".github/workflows/pipeline.yml", "push", sha, "dana")
-        given = {
-            **self.app.runner(sha).env,
-            "GITHUB_REPOSITORY": NAME,
-            "GITHUB_API_URL": self.hub.url,
-            "GITHUB_SERVER_URL": self.hub.url,
-            "GITHUB_RUN_ID": str(run.id),
-            "GITHUB_TOKEN": token or run.token,
-            **(env or {}),
-        }
-        argv = [sys.executable, "-I", str(ENTRY), *arguments, "--json"]
-        done = subprocess.run(argv, env=given, cwd=self.app.repository, capture_output=True, text=True, check=False)
-        assert done.stdout, done.stderr
-        return {**json.loads(done.stdout), "exit": done.returncode, "said": done.stderr}
-
-    def promote(self, environment: str = "staging", *more: str, **settings: Any) -> dict[str, Any]:
-        image = self.app.build(self.app.git("rev-parse", "HEAD"))
-        return self.run("promote", "--environment", environment, "--image", image, *more, **settings)
-
-    def protect(self, environment: str) -> None:
-        rita = self.hub.call("GET", "/users/rita", DEVELOPER)
-        path = f"/repos/{NAME}/environments/{environment}"
-        self.hub.call("PUT", path, DEVELOPER, {"reviewers": [{"type": "User", "id": rita["id"]}]})
-
-    def faults(self, *rules: dict[str, Any]) -> None:
-        self.hub.admin("PUT", "/faults", {"faults": list(rules)})
-
-    def deployments(self) -> list[dict[str, Any]]:
-        found = self.hub.call("GET", f"/repos/{NAME}/deployments?per_page=100", DEVELOPER)
-        return [entry for entry in found if entry["task"] == "cicd"]
 
 
 @pytest.fixture
@@ -69,20 +17,8 @@ def world(tmp_path: Path) -> Iterator[World]:
     (tmp_path / "repository").mkdir()
     for app in consumer(tmp_path):
         app.commit("v1")
-        hub = LocalHub.start(
-            tmp_path / "hub", {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        )
-        try:
-            for login, token in (("dana", DEVELOPER), ("rita", REVIEWER)):
-                hub.admin("POST", "/users", {"login": login, "token": token})
-            owner, name = NAME.split("/")
-            about = {"owner": owner, "name": name, "path": str(app.repository), "default_branch": "main"}
-            hub.admin("POST", "/repos", about)
-            for environment in ("staging", "production"):
-                hub.call("PUT", f"/repos/{NAME}/environments/{environment}", DEVELOPER, {})
+        with hub_of(app) as hub:
             yield World(app, hub)
-        finally:
-            hub.stop()
 
 
 def test_a_promotion_and_a_rollback_are_in_the_ledger(world: World) -> None:
