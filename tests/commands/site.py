@@ -52,6 +52,7 @@ deploy:
   health: {{path: /health, successes: 2, within: 5s, interval: 50ms, release-header: X-Release}}
   watch: {{for: {watch}, error-rate: 1%, samples: {samples}}}
   env: {{GREETING: "{greeting}"}}
+  {extra}
 environments:
   staging: {{ports: {{router: {ports[0]}, blue: {ports[1]}, green: {ports[2]}}}}}
   production: {{after: staging, ports: {{router: {ports[3]}, blue: {ports[4]}, green: {ports[5]}}}}}
@@ -78,6 +79,7 @@ class Consumer:
     watch: str = "400ms"
     samples: int = 2
     greeting: str = "hello"
+    extra: str = ""
     ports: list[int] = field(default_factory=lambda: free_ports(6))
     said: io.StringIO = field(default_factory=io.StringIO)
 
@@ -99,7 +101,9 @@ class Consumer:
             config.parent.mkdir(parents=True)
             self.git("init", "--quiet")
         config.write_text(
-            CONFIG.format(ports=self.ports, watch=self.watch, samples=self.samples, greeting=self.greeting)
+            CONFIG.format(
+                ports=self.ports, watch=self.watch, samples=self.samples, greeting=self.greeting, extra=self.extra
+            )
         )
         (self.repository / "app.py").write_text(f"# {version}\n" + APPLICATION.replace("{behaviour}", behaviour))
         self.git("add", "--all")

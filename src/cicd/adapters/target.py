@@ -124,8 +124,14 @@ class Target:
         folder = self.folder / "releases"
         old = [path for path in folder.iterdir() if path.name not in keep] if folder.exists() else []
         for path in old:
-            shutil.rmtree(path)
+            self.remove(path.name)
         return [path.name for path in old]
+
+    def remove(self, release_id: str) -> None:
+        """Remove a release, its record first: one that is removed in part lies there no more. One not there is fine."""
+        folder = self.release_folder(release_id)
+        (folder / "record.json").unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def lock(self, holder: dict[str, Any], wait: float = 0.0) -> Iterator[None]:

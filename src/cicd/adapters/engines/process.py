@@ -39,7 +39,7 @@ class ProcessEngine:
         folder = self.target.release_folder(record.release.id)
         if (folder / "record.json").exists():
             return
-        shutil.rmtree(folder, ignore_errors=True)  # what a killed run left
+        self.target.remove(record.release.id)  # what a killed run left
         folder.mkdir(parents=True, mode=0o700)
         unpack(image, folder / "app")
         python = self._python(record, folder / "app")
@@ -58,7 +58,7 @@ class ProcessEngine:
         return ensure_venv(requirements, python, self.target.root / "venvs", self.runner).python
 
     def discard(self, release_id: str) -> None:
-        shutil.rmtree(self.target.release_folder(release_id), ignore_errors=True)
+        self.target.remove(release_id)
 
     def start(self, slot: str, record: Record) -> None:
         self.stop(slot)

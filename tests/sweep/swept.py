@@ -1,0 +1,237 @@
+"""A consumer with traffic and a database, which is killed at point after point, and what must hold after recovery."""
+
+import contextlib
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from cicd.adapters.engines.process import MARK
+from cicd.adapters.github import GitHub
+from cicd.adapters.process import with_variable
+from cicd.adapters.runner import Runner
+from cicd.adapters.services.job import Job
+from cicd.adapters.services.server import start
+from cicd.core.ledger import Deployment, current
+from cicd.core.plan import SLOTS
+from cicd.core.services import Wanted
+from tests.commands.site import Consumer, consumer, passed_on
+from tests.world import DEVELOPER, ENTRY, World, hub_of
+
+CHILD = Path(__file__).with_name("child.py")
+ENV_PY = """
+import os
+from alembic import context
+from sqlalchemy import NullPool, create_engine
+engine = create_engine(os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+pg8000:"), poolclass=NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+MIGRATION = '''"""Adds column c{number}"""
+import sqlalchemy as sa
+from alembic import op
+revision = "{number:04}"
+down_revision = {down!r}
+def upgrade():
+    {create}op.add_column("notes", sa.Column("c{number}", sa.Text()))
+def downgrade():
+    op.drop_column("notes", "c{number}")
+'''
+ASK = """
+import os
+from sqlalchemy import create_engine, text
+with create_engine(os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+pg8000:")).connect() as database:
+    print(database.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+    columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'notes'"
+    print(database.execute(text(columns)).scalar_one())
+"""
+
+
+@dataclass
+class Traffic:
+    """Requests through the router, all the time; what was wrong with an answer is kept."""
+
+    port: int
+    sent: int = 0
+    wrong: list[str] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def running(self, clients: int = 2) -> Iterator["Traffic"]:
+        threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        while not self._stop.wait(0.004):
+            try:
+                connection.request("GET", "/notes")
+                answer = connection.getresponse()
+                answer.read()
+                routed, own = answer.headers["X-Cicd-Release"], answer.headers["X-Release"]
+                if answer.status != 200 or routed != own:
+                    self.wrong.append(f"{answer.status}, sent to {routed}, answered by {own}")
+            except (OSError, http.client.HTTPException) as error:
+                self.wrong.append(repr(error))
+                connection.close()
+            self.sent += 1
+        connection.close()
+
+
+@dataclass
+class Swept:
+    """The world, its database, and a count of versions."""
+
+    world: World
+    database: str
+    traffic: Traffic
+    count: int = 0
+
+    @property
+    def app(self) -> Consumer:
+        return self.world.app
+
+    def commit(self) -> str:
+        """The next version, with a new migration and a changed setting; gives its image."""
+        self.count += 1
+        self.app.greeting = f"hello from v{self.count}"
+        versions = self.app.repository / "migrations" / "versions"
+        versions.mkdir(parents=True, exist_ok=True)
+        (self.app.repository / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+        (self.app.repository / "requirements.txt").write_text("alembic\npg8000\n")
+        (versions.parent / "env.py").write_text(ENV_PY)
+        create = 'op.create_table("notes", sa.Column("id", sa.Integer()))\n    ' if self.count == 1 else ""
+        down = f"{self.count - 1:04}" if self.count > 1 else None
+        text = MIGRATION.format(number=self.count, down=down, create=create)
+        (versions / f"{self.count:04}.py").write_text(text)
+        return self.app.build(self.app.commit(f"v{self.count}"))
+
+    def promotion(self) -> list[str]:
+        return ["promote", "--environment", "staging", "--image", self.commit()]
+
+    def job(self) -> dict[str, str]:
+        return {**self.world.job(), "CICD_INPUT_APP_ENV": f"DATABASE_URL={self.database}"}
+
+    def run(self, arguments: list[str]) -> str:
+        """A command that nobody kills; gives what it said when it failed, else nothing."""
+        argv = [sys.executable, "-I", str(ENTRY), *arguments, "--json"]
+        done = subprocess.run(argv, env=self.job(), cwd=self.app.repository, capture_output=True, text=True)
+        return f"{arguments[0]} ended with {done.returncode}: {done.stdout[-1500:]}" if done.returncode else ""
+
+    def child(self, mode: str, where: str, arguments: list[str]) -> int:
+        """A command under points; gives its exit code, -9 if it was killed."""
+        argv = [sys.executable, "-I", str(CHILD), mode, where, "--", *arguments]
+        said = subprocess.DEVNULL
+        return subprocess.run(argv, env=self.job(), cwd=self.app.repository, stdout=said, stderr=said).returncode
+
+    def points(self, arguments: list[str]) -> list[str]:
+        """All points of a command, by carrying it out."""
+        file = self.app.folder / f"points-{time.monotonic_ns()}"
+        assert self.child("list", str(file), arguments) == 0
+        return list(dict.fromkeys(file.read_text().splitlines()))
+
+    def kill(self, point: str, arguments: list[str]) -> bool:
+        """Kill a command at a point; whether it got there."""
+        return self.child("kill", point, arguments) == -9
+
+    def broken(self) -> list[str]:
+        """What does not hold, of all that must hold when nobody is at work. Empty is good."""
+        site, found = self.app.site(), self.traffic.wrong[:3]
+        self.traffic.wrong.clear()
+        state, running = site.target.state(), site.running()
+        if state.unfinished or state.unrecorded or running.release is None:
+            return [*found, f"the journal is not at rest: {state}"]
+        record = site.target.record(running.release.id)
+        if site.engine.alive(running.slot) != running.release.id:
+            found.append(f"slot {running.slot} has {site.engine.alive(running.slot)}, not {running.release.name}")
+        answered = self.asked()
+        if answered[:2] != (running.release.id, running.release.id):
+            found.append(f"{answered} answers, the journal says {running.release.name}")
+        if answered[2] != record.deploy.env["GREETING"]:
+            found.append(f"the settings are of {answered[2]}, the release has {record.deploy.env['GREETING']}")
+        if (schema := self.schema()) != running.release.schema:
+            found.append(f"the schema is at {schema}, the release needs {running.release.schema}")
+        ledger = self.ledger()
+        said = current(ledger, "staging")
+        if said is None or said.release.id != running.release.id:
+            found.append(f"the ledger says {said and said.release.name}, {running.release.name} runs")
+        found += [f"deployment {entry.id} has no verdict" for entry in ledger if entry.verdict == "in-progress"]
+        keys = [entry.payload.key for entry in ledger]
+        found += [f"two deployments have the key {key}" for key in set(keys) if keys.count(key) > 1]
+        return found + self.orphans()
+
+    def ledger(self) -> list[Deployment]:
+        runner = Runner(self.job(), self.app.said)
+        return GitHub(runner, DEVELOPER).ledger(["staging"])
+
+    def asked(self) -> tuple[str, str, str]:
+        """Through the router: the release that it says, the one that answers, and its greeting."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.app.ports[0], timeout=5)
+        connection.request("GET", "/")
+        with contextlib.closing(connection):
+            answer = connection.getresponse()
+            return answer.headers["X-Cicd-Release"] or "", answer.headers["X-Release"] or "", answer.read().decode()
+
+    def schema(self) -> str:
+        """The revision in the database, and whether its columns are those of it; asked with the release's driver."""
+        site = self.app.site()
+        release = site.running().release
+        assert release is not None
+        python = (site.target.release_folder(release.id) / "python").read_text()
+        done = subprocess.run([python, "-c", ASK], env={"DATABASE_URL": self.database}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        revision, columns = done.stdout.split()
+        return revision if int(columns) == int(revision) + 1 else f"{revision} with {columns} columns"
+
+    def orphans(self) -> list[str]:
+        """Programs of the target that belong to no slot and no router."""
+        site = self.app.site()
+        slots = site.target.folder / "slots"
+        known = {json.loads(path.read_text())["pid"] for path in slots.glob("*.json")}
+        marked = {one.pid for slot in SLOTS for one in with_variable(MARK, str(slots / slot))}
+        found = [f"process {pid} is in no slot" for pid in marked - known]
+        for process in psutil.process_iter(["cmdline", "pid"]):
+            line = " ".join(process.info["cmdline"] or [])
+            ours = str(self.app.folder) in line and not any(name in line for name in ("nginx", "postgres", "localhub"))
+            if ours and process.pid not in known:
+                found.append(f"process {process.pid} was left: {line[:200]}")
+        return found
+
+
+@contextmanager
+def swept(folder: Path) -> Iterator[Swept]:
+    """A world with v1 and v2 promoted, under traffic."""
+    (folder / "repository").mkdir()
+    (folder / "services").mkdir(mode=0o700)
+    job, stopping = Job(folder / "services", 0, {}), threading.Event()
+    for app in consumer(folder):
+        app.samples, app.watch = 1, "300ms"
+        app.extra = "migrate: alembic\n  requirements: [requirements.txt]"
+        server = start(Wanted("postgres"), job, Runner({**app.runner().env, **passed_on()}, app.said), stopping)
+        try:
+            app.commit("v0")
+            with hub_of(app) as hub:
+                made = Swept(World(app, hub), server.url, Traffic(app.ports[0]))
+                for _ in range(2):
+                    assert not (said := made.run(made.promotion())), said
+                with made.traffic.running():
+                    yield made
+        finally:
+            job.remove(server)
