@@ -203,6 +203,12 @@ class RouterFailed(CicdError):
     code, reason = 48, "router-failed"
 
 
+class JournalFailed(CicdError):
+    """The journal of the target cannot be written."""
+
+    code, reason = 49, "journal-failed"
+
+
 class ServiceFailed(CicdError):
     """A service did not get ready."""
 

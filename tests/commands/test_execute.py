@@ -1,15 +1,18 @@
 """The interpreter: what is done, undone and journalled, for a failure at every step."""
 
+import os
+import signal
 from typing import Any
 
 import pytest
 
+from cicd.adapters.together import interruptible
 from cicd.commands.execute import Execution, Outcome
 from cicd.core.journal import Entry, fold
 from cicd.core.ledger import Payload
 from cicd.core.migrations import Migration
 from cicd.core.plan import Plan, Running, Step, plan_promotion, plan_rollback
-from cicd.errors import CicdError, Inconclusive, Interrupted, Unhealthy
+from cicd.errors import CicdError, Inconclusive, Interrupted, JournalFailed, Unhealthy
 from tests.core.histories import release
 
 MIGRATION = Migration(revision="0002", down="0001", kind="expand")
@@ -236,3 +239,90 @@ def test_every_expected_error_is_caught() -> None:
     for kind in CicdError.__subclasses__():
         outcome, _ = execute(PROMOTION, Recorder("prepare", kind("x")))
         assert outcome.verdict in ("failed", "inconclusive")
+
+
+@pytest.mark.parametrize("lines", range(20))
+def test_a_disk_that_gets_full_does_not_keep_it_from_going_back(lines: int) -> None:
+    """From any line of the journal on nothing can be written: what was begun is undone; a recovery may do it again."""
+    entries, steps = list[Entry](), Recorder("watch")
+
+    def write(entry: Entry) -> None:
+        if len(entries) >= lines:
+            raise OSError(28, "No space left on device")
+        entries.append(entry)
+
+    payload = Payload(kind="promote", release=PROMOTION.release, release_id=PROMOTION.release.id, key="key")
+    full = Execution(PROMOTION, BEFORE, payload, steps, write, lambda line: None, str)
+    if lines == 0:
+        with pytest.raises(JournalFailed):
+            full.run(7)
+        assert steps.done == []
+        return
+    outcome = full.run(7)
+    begun = [step.removeprefix("do ") for step in steps.done if step.startswith("do ")]
+    assert steps.done[len(begun) :] == [f"undo {kind}" for kind in reversed(begun)]
+    assert outcome.running == BEFORE
+    attempt = fold(entries).unfinished
+    assert attempt is not None
+    assert execution(PROMOTION, Recorder(), entries).recover(attempt).running == BEFORE
+    assert fold(entries).unfinished is None
+
+
+def test_a_slot_that_cannot_be_asked_is_not_gone_back_to() -> None:
+    class Deaf(Recorder):
+        def can_go_back(self) -> str:
+            raise ValueError("its file is damaged")
+
+    outcome, _ = execute(PROMOTION, Deaf("watch"))
+    assert outcome.error is not None
+    assert outcome.error.reason == "rollback-refused"
+    assert "its file is damaged" in str(outcome.error)
+
+
+def test_an_undo_that_hits_a_bug_does_not_keep_the_others_from_it() -> None:
+    class Buggy(Recorder):
+        def undo(self, step: Step, facts: dict[str, Any]) -> str:
+            super().undo(step, facts)
+            if step.kind == "verify":
+                raise KeyError("x")
+            return "undone"
+
+    steps = Buggy("watch")
+    outcome, _ = execute(PROMOTION, steps)
+    assert steps.done[-1] == "undo prepare"
+    assert outcome.error is not None
+    assert outcome.error.reason == "unfinished"
+
+
+@pytest.mark.parametrize("moment", ["said", "undone"])
+def test_a_signal_does_not_cut_an_undo_off(moment: str) -> None:
+    class Signalled(Recorder):
+        def undo(self, step: Step, facts: dict[str, Any]) -> str:
+            if moment == "undone":
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().undo(step, facts)
+
+    def say(line: str) -> None:
+        if moment == "said" and "✗" in line:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    steps, entries = Signalled("watch"), list[Entry]()
+    payload = Payload(kind="promote", release=PROMOTION.release, release_id=PROMOTION.release.id, key="key")
+    with interruptible():
+        outcome = Execution(PROMOTION, BEFORE, payload, steps, entries.append, say, str).run(7)
+    assert steps.done[-1] == "undo prepare"
+    assert outcome.verdict == "rolled-back"
+
+
+def test_a_signal_between_two_steps_is_heard_at_the_next() -> None:
+    class Signalled(Recorder):
+        def before(self, step: Step) -> dict[str, Any]:
+            if step.kind == "verify":
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().before(step)
+
+    steps = Signalled()
+    outcome, _ = execute(PROMOTION, steps)
+    assert outcome.error is not None
+    assert outcome.error.reason == "interrupted"
+    assert "do verify" not in steps.done

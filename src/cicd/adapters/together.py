@@ -44,24 +44,47 @@ def _end_children(before: set[int], *, kill: bool) -> None:
                 child.kill() if kill else child.terminate()
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_noted: list[int] = []  # signals that came behind a shield
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGINT and SIGTERM raise Interrupted, once: what then cleans up is not disturbed by the next one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    """SIGINT, SIGTERM and SIGHUP raise Interrupted, once: what then cleans up is not disturbed by the next one.
+
+    One that came while a shield was up is raised at once.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
+        for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted(
             f"{signal.Signals(number).name} arrived", cause="the job was cancelled", next_step="run it again"
         )
 
-    handlers = {number: signal.signal(number, interrupt) for number in numbers}
+    with _handled_by(interrupt):
+        if _noted:
+            interrupt(_noted.pop(), None)
+        yield
+
+
+@contextlib.contextmanager
+def shielded() -> Iterator[None]:
+    """No signal cuts in, for what must come to its end once it is begun; `interruptible` within it opens the shield."""
+    with _handled_by(lambda number, frame: _noted.append(number)):
+        yield
+    _noted.clear()
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """The signals have this handler for a while; only a process's main thread can say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -16,7 +16,7 @@ from cicd.core.ledger import BY_HAND, Deployment, Payload, replaced_by, without_
 from cicd.core.plan import Plan
 from cicd.core.release import redact
 from cicd.core.results import Result
-from cicd.errors import CicdError, Inconclusive, Interrupted, RolledBack, Unfinished
+from cicd.errors import CicdError, Inconclusive, Interrupted, JournalFailed, RolledBack, Unfinished
 
 
 @dataclass
@@ -147,7 +147,9 @@ class Deployer:
         if self.hub is None:
             return
         try:
-            if isinstance(outcome.error, Unfinished):  # it stays open in the journal; a recovery says the last word
+            if isinstance(
+                outcome.error, Unfinished | JournalFailed
+            ):  # it stays open in the journal; a recovery says the last word
                 self.hub.set_verdict(number, "failed", outcome.note or outcome.error.reason)
             for closed in self.site.target.state().unrecorded:
                 if closed.payload.key == payload.key:

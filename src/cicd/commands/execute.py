@@ -8,16 +8,18 @@ After a kill a promotion is undone, for nobody watched the release to the end; i
 stands. A rollback is finished: somebody wanted to get away from what ran.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
+from cicd.adapters.together import interruptible, shielded
 from cicd.core.journal import Attempt, Begun, Entry
 from cicd.core.ledger import Payload, Verdict
 from cicd.core.plan import Plan, Running, Step, settled
-from cicd.errors import CicdError, Inconclusive, Interrupted, RollbackRefused, Unfinished
+from cicd.errors import CicdError, Inconclusive, Interrupted, JournalFailed, RollbackRefused, Unfinished
 
 Say = Callable[[str], None]
 Hide = Callable[[str], str]
@@ -65,7 +67,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Execution:
-    """One deployment under way."""
+    """One deployment under way. A signal cuts in while a step is done, and nowhere else."""
 
     def __init__(
         self, plan: Plan, before: Running, payload: Payload, steps: Steps, journal: Journal, say: Say, hide: Hide
@@ -92,17 +94,19 @@ class Execution:
         Args:
             number: GitHub's of the deployment; 0 when GitHub was not reached.
         """
-        self._write("plan", plan=self._plan, payload=self._payload, number=number)
-        return self._carry_on(self._do)
+        with shielded():
+            self._write("plan", plan=self._plan, payload=self._payload, number=number)
+            return self._carry_on(self._do)
 
     def recover(self, attempt: Attempt) -> Outcome:
         """Finish or undo what a killed run left."""
         self._begun = list(attempt.begun)
-        if attempt.all_done:
-            return self._close("stable", self._after())
-        if self._plan.kind == "rollback":
-            return self._carry_on(self._redo)
-        return self._fail(Interrupted("The run before this one was killed", next_step="none is needed"))
+        with shielded():
+            if attempt.all_done:
+                return self._close("stable", self._after())
+            if self._plan.kind == "rollback":
+                return self._carry_on(self._redo)
+            return self._fail(Interrupted("The run before this one was killed", next_step="none is needed"))
 
     def _carry_on(self, do: Callable[[int, Step], None]) -> Outcome:
         try:
@@ -122,7 +126,8 @@ class Execution:
         facts = self._steps.before(step)
         self._write("begin", step=number, facts=facts)
         self._begun.append(Begun(step, facts, number))
-        how = self._steps.do(step, facts)
+        with interruptible():
+            how = self._steps.do(step, facts)
         self._write("end", step=number)
         self._begun[-1] = msgspec.structs.replace(self._begun[-1], ended=True)
         self._tell(str(step), how, started)
@@ -132,7 +137,8 @@ class Execution:
         if known is None:
             return self._do(number, step)
         started = time.monotonic()
-        how = self._steps.redo(step, known.facts)
+        with interruptible():
+            how = self._steps.redo(step, known.facts)
         self._write("end", step=number)
         return self._tell(str(step), how, started)
 
@@ -141,7 +147,7 @@ class Execution:
         verdict_at = time.monotonic()
         self._say(f"  ✗ {self._hide(str(error))}")
         switch = next((begun for begun in self._begun if begun.step.kind == "switch"), None)
-        if switch and (why := self._steps.can_go_back()):
+        if switch and (why := self._why_stay()):
             refused = RollbackRefused(
                 f"{error.what.rstrip('.')}; and the release before it is not healthy either: {why}",
                 cause="nothing was switched, since there is nothing better to switch to",
@@ -164,21 +170,28 @@ class Execution:
         seconds = back_at - verdict_at if met_users and back_at and self._before.release else None
         return self._close(verdict, self._before, error, seconds)
 
+    def _why_stay(self) -> str:
+        """Why not to go back; empty if the release before is well."""
+        try:
+            return self._steps.can_go_back()
+        except (CicdError, OSError, ValueError) as error:
+            return f"it cannot be asked: {error}"
+
     def _undo(self) -> tuple[float | None, list[str]]:
         """Undo in reverse; gives when traffic was back, if it had left, and what could not be undone."""
         back_at, stuck = None, list[str]()
         for begun in reversed(self._begun):
             started = time.monotonic()
-            self._write("undo", step=begun.number)
+            self._try_to_write("undo", step=begun.number)
             try:
                 how = self._steps.undo(begun.step, begun.facts)
-            except (CicdError, OSError) as error:
-                said = self._hide(str(error))
-                self._say(f"  ! could not undo {begun.step}: {said}")  # the others still must be undone
+            except Exception as error:  # whatever it is, the others still must be undone
+                said = self._hide(str(error) or type(error).__name__)
+                self._say(f"  ! could not undo {begun.step}: {said}")
                 stuck.append(f"{begun.step}: {said}")
-                self._write("undo", step=begun.number, error=said)
+                self._try_to_write("undo", step=begun.number, error=said)
                 continue
-            self._write("undone", step=begun.number)
+            self._try_to_write("undone", step=begun.number)
             if how:
                 self._tell(f"undo {begun.step}", how, started)
             if begun.step.kind == "switch":
@@ -195,7 +208,10 @@ class Execution:
         self, verdict: Verdict, running: Running, error: CicdError | None = None, rollback: float | None = None
     ) -> Outcome:
         note = f"{error.reason}: {self._hide(error.what.partition(chr(10))[0])}" if error else settled(self._plan)
-        self._write("close", running=running, verdict=verdict, note=note)
+        try:
+            self._write("close", running=running, verdict=verdict, note=note)
+        except JournalFailed as failed:
+            error, note = failed, failed.reason
         return Outcome(
             verdict=verdict,
             running=running,
@@ -210,6 +226,18 @@ class Execution:
         self._seconds[what] = round(seconds, 3)
         self._say(f"  ✓ {what}: {self._hide(how)} ({seconds:.2f} s)")
 
+    def _try_to_write(self, event: str, **values: Any) -> None:
+        """For lines without which a recovery only undoes once more: a full disk must not keep us from going back."""
+        with contextlib.suppress(JournalFailed):
+            self._write(event, **values)
+
     def _write(self, event: str, **values: Any) -> None:
-        key = self._payload.key
-        self._journal(Entry(at=time.time(), deployment=key, event=event, **values))  # type: ignore[arg-type]
+        entry = Entry(at=time.time(), deployment=self._payload.key, event=event, **values)  # type: ignore[arg-type]
+        try:
+            self._journal(entry)
+        except OSError as error:
+            raise JournalFailed(
+                f"The journal cannot be written: {error}",
+                cause="the disk is full, or the folder is not ours",
+                next_step="free disk space, then run it again: what is half done is undone first",
+            ) from error

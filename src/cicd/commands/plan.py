@@ -79,7 +79,9 @@ def propose(project: Project, runner: Runner, image: str, sha: str, version: str
     running = site.running()
     pending = between(migrations, running.release.schema if running.release else "", release.schema)
     settings = {**public, **secrets}
-    plan = plan_promotion(site.name, release, running, pending, changed(site, running, settings, bool(secrets)))
+    plan = plan_promotion(
+        site.name, release, running, pending, changed(site, running, settings, bool(secrets)), digest(public)
+    )
     record = Record(
         release=release,
         environment=site.name,

@@ -62,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         migrations: that will be applied (promote) or taken back (rollback, last first).
         rollback_class: how one would get back from it.
         settings: names of settings that change.
+        public: digest of the settings that are not secret.
     """
 
     kind: Kind
@@ -72,6 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     migrations: list[Migration] = []
     rollback_class: RollbackClass = "code only"
     settings: list[str] = []
+    public: str = ""
 
     @property
     def hash(self) -> str:
@@ -84,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
                 self.release.image,
                 self.release.manifest,
                 self.release.schema,
+                self.public,
                 self.replaces.id if self.replaces else "",
                 [step.kind for step in self.steps],
                 [migration.revision for migration in self.migrations],
@@ -109,6 +112,7 @@ def plan_promotion(
     running: Running,
     migrations: Sequence[Migration],
     settings: Sequence[str],
+    public: str = "",
 ) -> Plan:
     """Put `release` into the idle slot, prove it, switch, watch.
 
@@ -129,6 +133,7 @@ def plan_promotion(
         migrations=list(migrations),
         rollback_class=rollback_class(migrations),
         settings=sorted(settings),
+        public=public,
     )
 
 
