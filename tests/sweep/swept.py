@@ -112,6 +112,11 @@ class Swept:
         """The next version, with a new migration and a changed setting; gives its image."""
         self.count += 1
         self.app.greeting = f"hello from v{self.count}"
+        if self.database:
+            self._write_migration()
+        return self.app.build(self.app.commit(f"v{self.count}"))
+
+    def _write_migration(self) -> None:
         versions = self.app.repository / "migrations" / "versions"
         versions.mkdir(parents=True, exist_ok=True)
         (self.app.repository / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
@@ -121,18 +126,20 @@ class Swept:
         down = f"{self.count - 1:04}" if self.count > 1 else None
         text = MIGRATION.format(number=self.count, down=down, create=create)
         (versions / f"{self.count:04}.py").write_text(text)
-        return self.app.build(self.app.commit(f"v{self.count}"))
 
     def promotion(self) -> list[str]:
         return ["promote", "--environment", "staging", "--image", self.commit()]
 
     def job(self) -> dict[str, str]:
-        return {**self.world.job(), "CICD_INPUT_APP_ENV": f"DATABASE_URL={self.database}"}
+        return {**self.world.job(), "CICD_INPUT_APP_ENV": f"DATABASE_URL={self.database}" if self.database else ""}
 
-    def run(self, arguments: list[str]) -> str:
+    def run(self, arguments: list[str], **env: str) -> str:
         """A command that nobody kills; gives what it said when it failed, else nothing."""
         argv = [sys.executable, "-I", str(ENTRY), *arguments, "--json"]
-        done = subprocess.run(argv, env=self.job(), cwd=self.app.repository, capture_output=True, text=True)
+        given = {**self.job(), **env}
+        done = subprocess.run(
+            argv, env=given, cwd=self.app.repository, capture_output=True, text=True, timeout=120, check=False
+        )
         return f"{arguments[0]} ended with {done.returncode}: {done.stdout[-1500:]}" if done.returncode else ""
 
     def child(self, mode: str, where: str, arguments: list[str]) -> int:
@@ -166,7 +173,7 @@ class Swept:
             found.append(f"{answered} answers, the journal says {running.release.name}")
         if answered[2] != record.deploy.env["GREETING"]:
             found.append(f"the settings are of {answered[2]}, the release has {record.deploy.env['GREETING']}")
-        if (schema := self.schema()) != running.release.schema:
+        if self.database and (schema := self.schema()) != running.release.schema:
             found.append(f"the schema is at {schema}, the release needs {running.release.schema}")
         ledger = self.ledger()
         said = current(ledger, "staging")
@@ -216,22 +223,33 @@ class Swept:
 
 
 @contextmanager
-def swept(folder: Path) -> Iterator[Swept]:
-    """A world with v1 and v2 promoted, under traffic."""
+def database(folder: Path, runner: Runner) -> Iterator[str]:
+    """A PostgreSQL; its URL."""
+    folder.mkdir(mode=0o700)
+    job = Job(folder, 0, {})
+    server = start(Wanted("postgres"), job, runner, threading.Event())
+    try:
+        yield server.url
+    finally:
+        job.remove(server)
+
+
+@contextmanager
+def swept(folder: Path, *, migrating: bool = True) -> Iterator[Swept]:
+    """A world with v1 and v2 promoted, under traffic; `migrating`: each version brings a migration."""
     (folder / "repository").mkdir()
-    (folder / "services").mkdir(mode=0o700)
-    job, stopping = Job(folder / "services", 0, {}), threading.Event()
     for app in consumer(folder):
         app.samples, app.watch = 1, "300ms"
-        app.extra = "migrate: alembic\n  requirements: [requirements.txt]"
-        server = start(Wanted("postgres"), job, Runner({**app.runner().env, **passed_on()}, app.said), stopping)
-        try:
+        with contextlib.ExitStack() as stack:
+            url = ""
+            if migrating:
+                app.extra = "migrate: alembic\n  requirements: [requirements.txt]"
+                runner = Runner({**app.runner().env, **passed_on()}, app.said)
+                url = stack.enter_context(database(folder / "services", runner))
             app.commit("v0")
-            with hub_of(app) as hub:
-                made = Swept(World(app, hub), server.url, Traffic(app.ports[0]))
-                for _ in range(2):
-                    assert not (said := made.run(made.promotion())), said
-                with made.traffic.running():
-                    yield made
-        finally:
-            job.remove(server)
+            hub = stack.enter_context(hub_of(app))
+            made = Swept(World(app, hub), url, Traffic(app.ports[0]))
+            for _ in range(2):
+                assert not (said := made.run(made.promotion())), said
+            stack.enter_context(made.traffic.running())
+            yield made
