@@ -67,7 +67,7 @@ class Traffic:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def running(self, clients: int = 2) -> Iterator["Traffic"]:
+    def running(self, clients: int) -> Iterator["Traffic"]:
         threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
         for thread in threads:
             thread.start()
@@ -235,7 +235,7 @@ def database(folder: Path, runner: Runner) -> Iterator[str]:
 
 
 @contextmanager
-def swept(folder: Path, *, migrating: bool = True) -> Iterator[Swept]:
+def swept(folder: Path, *, migrating: bool = True, clients: int = 2) -> Iterator[Swept]:
     """A world with v1 and v2 promoted, under traffic; `migrating`: each version brings a migration."""
     (folder / "repository").mkdir()
     for app in consumer(folder):
@@ -251,5 +251,5 @@ def swept(folder: Path, *, migrating: bool = True) -> Iterator[Swept]:
             made = Swept(World(app, hub), url, Traffic(app.ports[0]))
             for _ in range(2):
                 assert not (said := made.run(made.promotion())), said
-            stack.enter_context(made.traffic.running())
+            stack.enter_context(made.traffic.running(clients))
             yield made

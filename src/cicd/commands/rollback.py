@@ -48,7 +48,11 @@ def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub | None) -
             return Result(
                 decision="planned",
                 message=f"Would go back to {plan.release.name}: {' → '.join(map(str, plan.steps))}",
-                data={"release": release_id, "steps": [str(step) for step in plan.steps]},
+                data={
+                    "release": release_id,
+                    "steps": [str(step) for step in plan.steps],
+                    "github_calls": hub.calls if hub else 0,
+                },
                 summary=plan_markdown(plan),
             )
         runner.say(f"Going back because: {inputs.reason or 'no reason given'}")
