@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cicd.adapters.github_calls import PATIENCE, Calls
+from cicd.adapters.github_lock import GitHubLocks
 from cicd.adapters.runner import Runner
 from cicd.core.approval import Protection, Review
 from cicd.core.ledger import STATES, TASK, Deployment, Payload, Verdict, description, read_deployment
+from cicd.core.lock import Seen, read_lock, ref_of
 from cicd.errors import GitHubRefused, NoToken
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT = 10  # seconds for one answer
 
 # One alias for each environment, so that a busy one does not push another's deployments off the page.
+# The lock comes with it: object() takes what rev-parse takes, so also a ref that is neither a branch nor a tag.
 LEDGER = """
 query(%(variables)s, $owner: String!, $name: String!) {
   repository(owner: $owner, name: $name) {
@@ -32,15 +36,36 @@ fragment page on DeploymentConnection {
 }
 """
 ENVIRONMENT = """%(alias)s: deployments(first: 100, environments: [$%(alias)s],
-      orderBy: {field: CREATED_AT, direction: DESC}) { ...page }"""
+      orderBy: {field: CREATED_AT, direction: DESC}) { ...page }
+    %(alias)slock: object(expression: $%(alias)slock) { ... on Commit { oid message } }"""
 
 
 def ledger_query(environments: list[str]) -> tuple[str, dict[str, str]]:
-    """The query for the newest hundred deployments of each environment, and its variables."""
+    """The query for the newest hundred deployments of each environment and its lock; alias → environment."""
     names = {f"e{number}": name for number, name in enumerate(environments)}
     parts = "\n    ".join(ENVIRONMENT % {"alias": alias} for alias in names)
-    variables = ", ".join(f"${alias}: String!" for alias in names)
-    return LEDGER % {"variables": variables, "environments": parts}, names
+    declared = ", ".join(f"${alias}: String!, ${alias}lock: String!" for alias in names)
+    return LEDGER % {"variables": declared, "environments": parts}, names
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How environments stand, from one call.
+
+    Attributes:
+        ledger: our deployments, newest first; of each environment the newest hundred.
+        locks: environment → its lock.
+    """
+
+    ledger: list[Deployment]
+    locks: dict[str, Seen] = field(default_factory=dict)
+
+
+def read_seen(node: dict[str, Any] | None) -> Seen:
+    """A lock from a GraphQL node; an object that is no commit has neither oid nor message."""
+    if node is None:
+        return Seen()
+    return Seen(oid=str(node.get("oid") or "?"), lock=read_lock(str(node.get("message") or "")))
 
 
 class GitHub:
@@ -92,14 +117,34 @@ class GitHub:
 
     def ledger(self, environments: list[str]) -> list[Deployment]:
         """Our deployments in these environments, newest first, in one call; of each the newest hundred."""
+        return self.standing(environments).ledger
+
+    def standing(self, environments: list[str]) -> Standing:
+        """Ledger and locks of these environments, in one call."""
         owner, _, name = self.repository.partition("/")
         query, names = ledger_query(environments)
-        variables = {**names, "owner": owner, "name": name}
-        _, answer = self._made.read(lambda: self._requester().graphql_query(query, variables), "the ledger")
-        repository = (answer.get("data") or {}).get("repository") or {}
+        refs = {f"{alias}lock": ref_of(name) for alias, name in names.items()}
+        repository = self._graphql(query, {**names, **refs, "owner": owner, "name": name}).get("repository") or {}
         nodes = [node for alias in names for node in repository[alias]["nodes"]] if repository else []
         found = [entry for node in nodes if (entry := read_deployment(node))]
-        return sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True)
+        return Standing(
+            sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True),
+            {name: read_seen(repository.get(f"{alias}lock")) for alias, name in names.items()},
+        )
+
+    def _graphql(self, query: str, variables: dict[str, str]) -> dict[str, Any]:
+        _, answer = self._made.read(lambda: self._requester().graphql_query(query, variables), "the ledger")
+        return answer.get("data") or {}
+
+    def viewer(self) -> str:
+        """Login of the token's owner."""
+        return str(self._graphql("{ viewer { login } }", {})["viewer"]["login"])
+
+    def locks(self) -> GitHubLocks:
+        """The environments' locks. Over a connection of its own: a heartbeat uses it from another thread."""
+        other = GitHub(self._runner, self._token)
+        other._made = self._made
+        return GitHubLocks(self._made, other._request, lambda name: other.standing([name]).locks.get(name, Seen()))
 
     def reviews(self, run_id: str) -> list[Review]:
         """The reviews of a run."""

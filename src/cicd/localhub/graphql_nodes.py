@@ -9,7 +9,7 @@ from graphql import GraphQLError
 
 from cicd.localhub.calls import Call, Json, node_id
 from cicd.localhub.connections import connect
-from cicd.localhub.history import branch_of, find_ref
+from cicd.localhub.history import SHA, branch_of, find_commit, find_ref, open_git
 from cicd.localhub.repos import find_repo
 from cicd.localhub.store import Row, one
 from cicd.localhub.users import user_row
@@ -95,6 +95,21 @@ def _ref(call: Call, repo: Row, name: str) -> Json | None:
     return {"id": node_id("Ref", tag), "name": tag, "prefix": "refs/tags/"} if found else None
 
 
+def _object(call: Call, repo: Row, _: Any, expression: str | None = None, oid: str | None = None) -> Json | None:
+    """A git object by its oid, or by a branch, a tag, a full ref or a sha; rev-parse takes more than that."""
+    git = open_git(repo)
+    found: Any = git.get(oid) if oid and SHA.fullmatch(oid) else None
+    if expression is not None:
+        found = find_commit(call.db, repo, expression) or (git.get(expression) if SHA.fullmatch(expression) else None)
+    if found is None:
+        return None
+    kind = found.type_str.title()
+    about = {"__typename": kind, "id": node_id(kind, str(found.id)), "oid": str(found.id)}
+    if kind == "Commit":
+        about |= {"message": found.message.rstrip("\n"), "messageHeadline": found.message.partition("\n")[0]}
+    return about
+
+
 def repository(call: Call, repo: Row) -> Json:
     """A repository with its deployments."""
 
@@ -119,6 +134,7 @@ def repository(call: Call, repo: Row) -> Json:
         "url": f"{call.base}/{full_name}",
         "defaultBranchRef": lambda *_: _ref(call, repo, repo["default_branch"]),
         "deployments": deployments,
+        "object": partial(_object, call, repo),
     }
 
 
