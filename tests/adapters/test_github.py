@@ -10,6 +10,7 @@ import responses
 
 from cicd.adapters.github import GitHub
 from cicd.core.ledger import Payload
+from cicd.core.lock import Seen
 from cicd.errors import GitHubRefused, GitHubUnavailable, NoToken, RateLimited, TokenRefused
 from tests.core.histories import SHA, release
 from tests.fakes import runner
@@ -84,7 +85,22 @@ def test_the_ledger_is_one_call(http: responses.RequestsMock, hub: GitHub) -> No
     assert [entry.id for entry in found] == [6, 5]
     assert hub.calls == 1
     sent = json.loads(http.calls[0].request.body or "")
-    assert sent["variables"] == {"e0": "production", "e1": "staging", "owner": "acme", "name": "app"}
+    environments = {"e0": "production", "e1": "staging"}
+    locks = {"e0lock": "refs/cicd/lock/production", "e1lock": "refs/cicd/lock/staging"}
+    assert sent["variables"] == {**environments, **locks, "owner": "acme", "name": "app"}
+
+
+def test_the_locks_come_with_the_ledger(http: responses.RequestsMock, hub: GitHub) -> None:
+    held = {"oid": "a" * 40, "message": '{"cicd":1,"state":"held","token":3,"by":"dana"}'}
+    given = answer([], [], [])
+    given["data"]["repository"] |= {"e0lock": held, "e1lock": None, "e2lock": {"oid": "b" * 40, "message": "hello"}}
+    http.post(f"{API}/graphql", json=given)
+    locks = hub.standing(["production", "staging", "dev"]).locks
+    assert locks["production"].lock is not None
+    assert (locks["production"].oid, locks["production"].lock.token) == ("a" * 40, 3)
+    assert locks["staging"] == Seen()
+    assert locks["dev"] == Seen(oid="b" * 40), "something else's commit is seen and is no lock"
+    assert hub.calls == 1
 
 
 def test_a_read_is_repeated_until_github_is_back(http: responses.RequestsMock, hub: GitHub) -> None:

@@ -105,6 +105,27 @@ def test_pages_both_ways(hub: Hub, way: str) -> None:
     assert ids(ask(hub, way=way, first=0)) == []
 
 
+def test_objects(hub: Hub) -> None:
+    query = """query($name: String, $oid: GitObjectID) { repository(owner: "acme", name: "shop") {
+      object(expression: $name, oid: $oid) { __typename oid ... on Commit { message messageHeadline } } } }"""
+
+    def find(**variables: str) -> Any:
+        reply = hub.alice.call("POST", "/graphql", {"query": query, "variables": variables})
+        return reply.body["data"]["repository"]["object"]
+
+    tree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+    commit = hub.alice.post(f"{R}/git/commits", {"message": "one\n\ntwo", "tree": tree, "parents": []})
+    assert find(name="refs/cicd/lock/production") is None
+    hub.alice.post(f"{R}/git/refs", {"ref": "refs/cicd/lock/production", "sha": commit["sha"]})
+    wanted = {"__typename": "Commit", "oid": commit["sha"], "message": "one\n\ntwo", "messageHeadline": "one"}
+    assert find(name="refs/cicd/lock/production") == wanted
+    assert find(oid=commit["sha"]) == find(name=commit["sha"]) == wanted
+    assert find(name="main")["oid"] == hub.git("rev-parse", "main")
+    assert find(oid=tree) == {"__typename": "Tree", "oid": tree}
+    assert find(oid="0" * 40) is None
+    assert find(name="no/such") is None
+
+
 def test_refusals(hub: Hub) -> None:
     inside = 'query {repository(owner: "acme", name: "shop") {deployments%s {totalCount}}}'
     assert "`first` or `last`" in fails(hub, inside % "")

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from cicd.adapters.github_lock import GitHubLocks, Held
-from cicd.core.lock import Claimant, Seen, describe, lost, opening
+from cicd.core.lock import Claimant, Seen, holder, lost, opening
 from cicd.errors import CicdError, LockLost
 
 GOODBYE = 5.0  # seconds that the end waits for a heartbeat that is under way; a cancelled job has ten in all
@@ -79,7 +79,7 @@ def holding(
     held = locks.claim(environment, claimant, seen, above=above, wait=wait)
     if held.before and held.before.state == "held" and held.before.claim != claimant.key:
         why = opening(held.before, claimant, locks.clock())
-        say(f"Took the lock over from {describe(held.before, locks.clock())}: {why}")
+        say(f"Took the lock over from {holder(held.before)}: {why}")
     heartbeat = Heartbeat(locks, held)
     heartbeat.start()
     try:

@@ -214,17 +214,22 @@ def _readable(environment: str, seen: Seen) -> Lock | None:
     return seen.lock
 
 
-def describe(lock: Lock, now: float) -> str:
-    """Who holds a lock, since when and until when: `dana (promote v3, https://…) since 14:02 UTC, …`."""
+def holder(lock: Lock) -> str:
+    """Who holds a lock: `dana (promote v3, https://…)`."""
     about = ", ".join(part for part in (lock.what, lock.run) if part)
-    who = f"{lock.by or 'somebody'} ({about})" if about else lock.by or "somebody"
+    who = lock.by or "somebody"
+    return f"{who} ({about})" if about else who
+
+
+def describe(lock: Lock, now: float) -> str:
+    """Who holds a lock, since when and until when."""
     since = f"since {clock_time(lock.since, now)}"
     if lock.until is None:
         end = "until somebody unlocks it"
     else:
         what = "it ends" if lock.human else "its lease ends" if now < lock.until else "its lease ended"
         end = f"{what} {clock_time(lock.until, now)}"
-    return f"{who} {since}, {end}" + (f": {lock.reason}" if lock.reason else "")
+    return f"{holder(lock)} {since}, {end}" + (f": {lock.reason}" if lock.reason else "")
 
 
 def locked(environment: str, lock: Lock, now: float) -> Locked:
