@@ -64,7 +64,7 @@ class FakeRefs:
             return {"object": {"sha": body["sha"]}}
         if verb == "PATCH":
             ref = path.replace("/git/refs/", "refs/")
-            if self.refs[ref] not in (body["sha"], *self.commits[body["sha"]][1]):
+            if not body["force"] and self.refs[ref] not in (body["sha"], *self.commits[body["sha"]][1]):
                 raise github.GithubException(422, {"message": "Update is not a fast forward"}, {})
             self.refs[ref] = body["sha"]
             return {"object": {"sha": body["sha"]}}

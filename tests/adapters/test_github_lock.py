@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cicd.adapters.github_calls import Calls
 from cicd.adapters.github_lock import GitHubLocks, Held
 from cicd.adapters.heartbeat import Heartbeat, holding
-from cicd.core.lock import LEASE, SKEW, Claimant, read_lock, ref_of
+from cicd.core.lock import LEASE, SKEW, Claimant, Seen, read_lock, ref_of
 from cicd.errors import GitHubRefused, Locked, LockLost
 from tests.fakes import FakeRefs
 
@@ -94,6 +94,7 @@ def test_an_answer_that_was_lost_is_looked_up(
 ) -> None:
     held = None if what == "claim" else locks.claim("production", DANA)
     refs.faults = [error if number == call else None for number in (1, 2)]
+    refs.made.clear()
     if held is None:
         assert locks.claim("production", DANA).token == 1
     elif what == "renew":
@@ -102,6 +103,22 @@ def test_an_answer_that_was_lost_is_looked_up(
         assert locks.release(held)
     assert holder(refs) == ("free dana 1" if what == "release" else "held dana 1")
     assert len(refs.history(refs.refs[REF])) == (1 if what == "claim" else 2), "nothing was written twice"
+    if call == 2:
+        assert [made.partition("/refs")[0] for made in refs.made][-2:] in (
+            ["POST /git", "POST /graphql"],
+            ["PATCH /git", "POST /graphql"],
+        ), "looked up, not made again"
+
+
+def test_a_look_that_is_too_old_does_no_harm(
+    locks: GitHubLocks, refs: FakeRefs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GitHub's replicas may show what was before our own write."""
+    old = [Seen(), Seen()]
+    monkeypatch.setattr(locks, "read", lambda name: old.pop() if old else refs.read(name))
+    refs.faults = [None, ConnectionError("gone")]
+    assert locks.claim("production", DANA).token == 1
+    assert len(refs.history(refs.refs[REF])) == 1
 
 
 def test_a_renewal_that_took_effect_after_all_is_found(locks: GitHubLocks, refs: FakeRefs, clock: Clock) -> None:

@@ -126,11 +126,9 @@ def _week_end(window: Freeze, now: float) -> float | None:
     week = _week(window.weekly)
     assert week is not None, "the config was checked"
     start, end = week
-    zone = _zone(window.zone)
-    here = datetime.fromtimestamp(now, zone)
+    here = datetime.fromtimestamp(now, _zone(window.zone))
     passed = here.weekday() * 24 * 60 + here.hour * 60 + here.minute
     if (passed - start) % MINUTES >= (end - start) % MINUTES:
         return None
     left = (end - passed) % MINUTES
-    wall = here.replace(tzinfo=None, second=0, microsecond=0, fold=0) + timedelta(minutes=left)
-    return wall.replace(tzinfo=zone).timestamp()
+    return (here.replace(second=0, microsecond=0, fold=0) + timedelta(minutes=left)).timestamp()
