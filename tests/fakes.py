@@ -6,9 +6,9 @@ from typing import Any
 
 import github
 
-from cicd.adapters.github import Standing
 from cicd.adapters.github_calls import Calls
 from cicd.adapters.github_lock import GitHubLocks
+from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.core.approval import Protection, Review
 from cicd.core.ledger import Deployment, Payload, Verdict

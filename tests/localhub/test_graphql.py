@@ -126,6 +126,36 @@ def test_objects(hub: Hub) -> None:
     assert find(name="no/such") is None
 
 
+RULES = """query($name: String!) { repository(owner: "acme", name: "shop") { name environment(name: $name) {
+  name protectionRules(first: 10) { totalCount nodes { type timeout preventSelfReview reviewers(first: 6) {
+    totalCount nodes { __typename ... on User { login } ... on Team { slug } } } } } } } }"""
+
+
+def test_protection_rules(hub: Hub) -> None:
+    def find(name: str) -> Any:
+        reply = hub.alice.call("POST", "/graphql", {"query": RULES, "variables": {"name": name}})
+        return reply.body["data"]["repository"]["environment"]
+
+    bob = {"type": "User", "id": hub.ids["bob"]}
+    hub.alice.expect(200, "PUT", f"{R}/environments/open", {})
+    body = {"reviewers": [bob], "prevent_self_review": True, "wait_timer": 5}
+    hub.alice.expect(200, "PUT", f"{R}/environments/production", body)
+    assert find("prod") is None
+    assert find("open") == {"name": "open", "protectionRules": {"totalCount": 0, "nodes": []}}
+    wait, review = find("production")["protectionRules"]["nodes"]
+    assert (wait["type"], wait["timeout"], wait["reviewers"]["nodes"]) == ("WAIT_TIMER", 5, [])
+    assert (review["type"], review["preventSelfReview"]) == ("REQUIRED_REVIEWERS", True)
+    assert review["reviewers"] == {"totalCount": 1, "nodes": [{"__typename": "User", "login": "bob"}]}
+
+
+def test_what_the_token_may_not_read_is_null_and_the_rest_stands(hub: Hub) -> None:
+    caller = hub.app(deployments="read")
+    body = caller.call("POST", "/graphql", {"query": RULES, "variables": {"name": "production"}}).body
+    assert body["data"]["repository"] == {"name": "shop", "environment": None}
+    (error,) = body["errors"]
+    assert (error["type"], error["path"]) == ("FORBIDDEN", ["repository", "environment"])
+
+
 def test_refusals(hub: Hub) -> None:
     inside = 'query {repository(owner: "acme", name: "shop") {deployments%s {totalCount}}}'
     assert "`first` or `last`" in fails(hub, inside % "")

@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from cicd.adapters.github import GitHub, Standing
+from cicd.adapters.github import GitHub
+from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.commands.read import Site, read_config
 from cicd.contract import Status
