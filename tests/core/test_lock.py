@@ -17,8 +17,10 @@ from cicd.core.lock import (
     is_still,
     lock_message,
     opening,
+    place_of,
     read_lock,
     ref_of,
+    refusal,
     released,
     renewed,
     unlocked,
@@ -47,6 +49,17 @@ def test_the_refusal_says_who_since_when_and_how_to_go_on() -> None:
         "Cause: one deployment at a time. "
         "Next: wait, or if its run is dead: `cicd unlock --environment production --force true`."
     )
+
+
+def test_a_look_before_anything_is_done() -> None:
+    assert refusal("production", Seen(), RITA, NOON) is None
+    assert isinstance(refusal("production", taken(), RITA, NOON), Locked)
+
+
+def test_a_place_is_one_environment_of_one_target() -> None:
+    places = {place_of(key, name) for key in (b"a", b"b") for name in ("staging", "production")}
+    assert len(places) == 4
+    assert place_of(b"a", "staging") in places
 
 
 def test_a_persons_lock_is_refused_to_everybody_until_its_end() -> None:

@@ -5,6 +5,7 @@ says from which commit he goes on, and the ref takes only one of two such moves 
 written next is decided here.
 """
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -124,6 +125,24 @@ def claimed(environment: str, seen: Seen, claimant: Claimant, now: float, above:
         reason=claimant.reason,
         human=claimant.human,
     )
+
+
+def refusal(environment: str, seen: Seen, claimant: Claimant, now: float) -> Locked | None:
+    """Why a claim would be refused now, for a look before anything is done; None if it would not."""
+    try:
+        claimed(environment, seen, claimant, now)
+    except Locked as error:
+        return error
+    return None
+
+
+def place_of(key: bytes, environment: str) -> str:
+    """Names an environment on one target, by a key that lies there alone.
+
+    Whoever claims with a place holds the target's own lock before, and lets it go after: then a lock from the same
+    place belongs to a run that died, and its lease is not waited for.
+    """
+    return hashlib.sha256(b"place\0" + key + b"\0" + environment.encode()).hexdigest()[:16]
 
 
 def opening(old: Lock, claimant: Claimant, now: float) -> str | None:
