@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
             needed = " (required)" if about["required"] else ""
             sub.add_argument(
                 f"--{input_name(entry.name)}",
+                dest=entry.name,
                 help=(about["help"] + needed + shown).replace("%", "%%"),
                 choices=about["choices"] or None,
                 metavar=None if about["choices"] else "TEXT",

@@ -103,7 +103,9 @@ class Promote:
     token: str = token_input()
     approval_timeout: str = given("Minutes to wait for an approval where nothing else holds the job.", "30")
     plan: str = given("The plan's hash that was approved; another plan is refused.")
-    force: str = given("Also take a stale or poisoned release.", "false", choices=("false", "true"))
+    force: str = given(
+        "Also take a stale or poisoned release, also in a freeze window.", "false", choices=("false", "true")
+    )
     dry_run: str = given("Say what would be done, do nothing.", "false", choices=("false", "true"))
 
 
@@ -167,6 +169,30 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Lock:
+    """Lock an environment for a while: nothing is promoted or rolled back until it is unlocked."""
+
+    environment: str = given("Environment of the config to lock.", required=True)
+    reason: str = given("Why, for everybody who is refused.", required=True)
+    for_: str = given("How long, such as `2h`; empty: until somebody unlocks it.")
+    config: str = config_input()
+    working_directory: str = directory_input()
+    token: str = token_input()
+
+
+@dataclass(frozen=True)
+class Unlock:
+    """End the lock of an environment, whoever holds it, and say who did."""
+
+    environment: str = given("Environment of the config to unlock.", required=True)
+    reason: str = given("Why, for the record.")
+    force: str = given("Also end a lock that a run holds; the run stops.", "false", choices=("false", "true"))
+    config: str = config_input()
+    working_directory: str = directory_input()
+    token: str = token_input()
+
+
+@dataclass(frozen=True)
 class Command:
     """A command that the contract describes.
 
@@ -224,6 +250,8 @@ COMMANDS = {
         Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
         Command("plan", Plan, (Output("plan", "The plan's hash, which binds the approval to what was approved."),)),
         Command("status", Status),
+        Command("lock", Lock),
+        Command("unlock", Unlock),
     )
 }
 
@@ -251,13 +279,13 @@ ROOT = Command("cicd", root_inputs(), root_outputs(), ".")
 
 
 def input_name(attribute: str) -> str:
-    """`working_directory` → `working-directory`, as workflows write it."""
-    return attribute.replace("_", "-")
+    """`working_directory` → `working-directory`, as workflows write it, and `for_` → `for`, a word of Python's own."""
+    return attribute.rstrip("_").replace("_", "-")
 
 
 def environment_name(attribute: str) -> str:
     """The variable that carries an input into a composite's step; INPUT_* is not set there."""
-    return f"CICD_INPUT_{attribute.upper()}"
+    return f"CICD_INPUT_{attribute.rstrip('_').upper()}"
 
 
 def input_fields(command: Command) -> list[Any]:

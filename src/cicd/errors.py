@@ -89,6 +89,18 @@ class GitHubRefused(CicdError):
     status = 0
 
 
+class Frozen(CicdError):
+    """The environment takes no promotion now: a freeze window of the config."""
+
+    code, reason = 25, "frozen"
+
+
+class LockLost(CicdError):
+    """The environment's lock was taken away, or could not be renewed in time, while it was held."""
+
+    code, reason = 26, "lock-lost"
+
+
 class NotProtected(CicdError):
     """The config demands approval and the environment has no required reviewers."""
 

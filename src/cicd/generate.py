@@ -8,12 +8,12 @@ import yaml
 
 from cicd.contract import COMMANDS, COMMON_OUTPUTS, ROOT, Command, environment_name, input_fields, input_name
 from cicd.core.config import config_schema
-from cicd.core.reading import DURATION, PERCENT
+from cicd.core.reading import DURATION, MOMENT, PERCENT
 from cicd.errors import CicdError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WORKFLOWS = ".github/workflows"
-WORDS = {DURATION: "duration", PERCENT: "percentage"}
+WORDS = {DURATION: "duration", PERCENT: "percentage", MOMENT: "day or time"}
 HEADER = "# Made by `bin/cicd generate` from src/cicd/contract.py; a test holds the two equal.\n"
 
 

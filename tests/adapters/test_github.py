@@ -10,6 +10,7 @@ import responses
 
 from cicd.adapters.github import GitHub
 from cicd.core.ledger import Payload
+from cicd.core.lock import Seen
 from cicd.errors import GitHubRefused, GitHubUnavailable, NoToken, RateLimited, TokenRefused
 from tests.core.histories import SHA, release
 from tests.fakes import runner
@@ -84,7 +85,66 @@ def test_the_ledger_is_one_call(http: responses.RequestsMock, hub: GitHub) -> No
     assert [entry.id for entry in found] == [6, 5]
     assert hub.calls == 1
     sent = json.loads(http.calls[0].request.body or "")
-    assert sent["variables"] == {"e0": "production", "e1": "staging", "owner": "acme", "name": "app"}
+    environments = {"e0": "production", "e1": "staging"}
+    locks = {"e0lock": "refs/cicd/lock/production", "e1lock": "refs/cicd/lock/staging"}
+    assert sent["variables"] == {**environments, **locks, "owner": "acme", "name": "app"}
+
+
+def test_the_locks_come_with_the_ledger(http: responses.RequestsMock, hub: GitHub) -> None:
+    held = {"oid": "a" * 40, "message": '{"cicd":1,"state":"held","token":3,"by":"dana"}'}
+    given = answer([], [], [])
+    given["data"]["repository"] |= {"e0lock": held, "e1lock": None, "e2lock": {"oid": "b" * 40, "message": "hello"}}
+    http.post(f"{API}/graphql", json=given)
+    locks = hub.standing(["production", "staging", "dev"]).locks
+    assert locks["production"].lock is not None
+    assert (locks["production"].oid, locks["production"].lock.token) == ("a" * 40, 3)
+    assert locks["staging"] == Seen()
+    assert locks["dev"] == Seen(oid="b" * 40), "something else's commit is seen and is no lock"
+    assert hub.calls == 1
+
+
+def reviewed(*nodes: dict[str, Any] | None) -> dict[str, Any]:
+    reviewers = {"totalCount": len(nodes), "nodes": list(nodes)}
+    wait = {"type": "WAIT_TIMER", "preventSelfReview": None, "reviewers": {"totalCount": 0, "nodes": []}}
+    rule = {"type": "REQUIRED_REVIEWERS", "preventSelfReview": True, "reviewers": reviewers}
+    return {"protectionRules": {"nodes": [wait, rule]}}
+
+
+def test_reviewers_come_with_the_ledger_and_are_asked_for_once(http: responses.RequestsMock, hub: GitHub) -> None:
+    given = answer([], [])
+    given["data"]["repository"]["e0rules"] = reviewed({"login": "rita"}, {"slug": "platform"})
+    given["data"]["repository"]["e1rules"] = {"protectionRules": {"nodes": []}}
+    http.post(f"{API}/graphql", json=given)
+    http.get(f"{REPO}/environments/staging", json={"protection_rules": []})
+    http.get(f"{REPO}/environments/production", json={"protection_rules": []})
+    hub.standing(["production", "staging"])
+    found = hub.environment("production")
+    assert found is not None
+    assert (found.reviewers, found.self_review, hub.calls) == (["rita", "platform"], False, 1)
+    assert hub.environment("staging") is not None, "that there are no reviewers is believed to REST alone"
+    assert hub.environment("production") is not None, "what was shown before is no answer for ever"
+    assert hub.calls == 3
+
+
+def test_reviewers_that_may_not_be_seen_do_not_cost_the_ledger(http: responses.RequestsMock, hub: GitHub) -> None:
+    given = answer([], [])
+    given["data"]["repository"] |= {"e0rules": reviewed(None), "e1rules": None}
+    path = ["repository", "e0rules", "protectionRules", "nodes", 1, "reviewers", "nodes", 0]
+    forbidden = {"type": "FORBIDDEN", "message": "Resource not accessible by integration"}
+    given["errors"] = [{**forbidden, "path": path}, {**forbidden, "path": ["repository", "e1rules"]}]
+    http.post(f"{API}/graphql", json=given)
+    assert hub.standing(["production", "staging"]).ledger == []
+    found = hub.environment("production")
+    assert found is not None
+    assert found.reviewers == ["(a team that the token may not see)"]
+
+
+def test_a_ledger_that_may_not_be_seen_is_an_error(http: responses.RequestsMock, hub: GitHub) -> None:
+    given = answer([])
+    given["errors"] = [{"type": "FORBIDDEN", "message": "no", "path": ["repository", "e0lock"]}]
+    http.post(f"{API}/graphql", json=given)
+    with pytest.raises(GitHubRefused):
+        hub.standing(["production"])
 
 
 def test_a_read_is_repeated_until_github_is_back(http: responses.RequestsMock, hub: GitHub) -> None:

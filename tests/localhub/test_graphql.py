@@ -105,6 +105,57 @@ def test_pages_both_ways(hub: Hub, way: str) -> None:
     assert ids(ask(hub, way=way, first=0)) == []
 
 
+def test_objects(hub: Hub) -> None:
+    query = """query($name: String, $oid: GitObjectID) { repository(owner: "acme", name: "shop") {
+      object(expression: $name, oid: $oid) { __typename oid ... on Commit { message messageHeadline } } } }"""
+
+    def find(**variables: str) -> Any:
+        reply = hub.alice.call("POST", "/graphql", {"query": query, "variables": variables})
+        return reply.body["data"]["repository"]["object"]
+
+    tree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+    commit = hub.alice.post(f"{R}/git/commits", {"message": "one\n\ntwo", "tree": tree, "parents": []})
+    assert find(name="refs/cicd/lock/production") is None
+    hub.alice.post(f"{R}/git/refs", {"ref": "refs/cicd/lock/production", "sha": commit["sha"]})
+    wanted = {"__typename": "Commit", "oid": commit["sha"], "message": "one\n\ntwo", "messageHeadline": "one"}
+    assert find(name="refs/cicd/lock/production") == wanted
+    assert find(oid=commit["sha"]) == find(name=commit["sha"]) == wanted
+    assert find(name="main")["oid"] == hub.git("rev-parse", "main")
+    assert find(oid=tree) == {"__typename": "Tree", "oid": tree}
+    assert find(oid="0" * 40) is None
+    assert find(name="no/such") is None
+
+
+RULES = """query($name: String!) { repository(owner: "acme", name: "shop") { name environment(name: $name) {
+  name protectionRules(first: 10) { totalCount nodes { type timeout preventSelfReview reviewers(first: 6) {
+    totalCount nodes { __typename ... on User { login } ... on Team { slug } } } } } } } }"""
+
+
+def test_protection_rules(hub: Hub) -> None:
+    def find(name: str) -> Any:
+        reply = hub.alice.call("POST", "/graphql", {"query": RULES, "variables": {"name": name}})
+        return reply.body["data"]["repository"]["environment"]
+
+    bob = {"type": "User", "id": hub.ids["bob"]}
+    hub.alice.expect(200, "PUT", f"{R}/environments/open", {})
+    body = {"reviewers": [bob], "prevent_self_review": True, "wait_timer": 5}
+    hub.alice.expect(200, "PUT", f"{R}/environments/production", body)
+    assert find("prod") is None
+    assert find("open") == {"name": "open", "protectionRules": {"totalCount": 0, "nodes": []}}
+    wait, review = find("production")["protectionRules"]["nodes"]
+    assert (wait["type"], wait["timeout"], wait["reviewers"]["nodes"]) == ("WAIT_TIMER", 5, [])
+    assert (review["type"], review["preventSelfReview"]) == ("REQUIRED_REVIEWERS", True)
+    assert review["reviewers"] == {"totalCount": 1, "nodes": [{"__typename": "User", "login": "bob"}]}
+
+
+def test_what_the_token_may_not_read_is_null_and_the_rest_stands(hub: Hub) -> None:
+    caller = hub.app(deployments="read")
+    body = caller.call("POST", "/graphql", {"query": RULES, "variables": {"name": "production"}}).body
+    assert body["data"]["repository"] == {"name": "shop", "environment": None}
+    (error,) = body["errors"]
+    assert (error["type"], error["path"]) == ("FORBIDDEN", ["repository", "environment"])
+
+
 def test_refusals(hub: Hub) -> None:
     inside = 'query {repository(owner: "acme", name: "shop") {deployments%s {totalCount}}}'
     assert "`first` or `last`" in fails(hub, inside % "")

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cicd.adapters.github_calls import PATIENCE, Calls
+from cicd.adapters.github_lock import GitHubLocks
+from cicd.adapters.github_standing import Standing, part_of, read_standing, standing_query
 from cicd.adapters.runner import Runner
 from cicd.core.approval import Protection, Review
-from cicd.core.ledger import STATES, TASK, Deployment, Payload, Verdict, description, read_deployment
+from cicd.core.ledger import STATES, TASK, Deployment, Payload, Verdict, description
 from cicd.errors import GitHubRefused, NoToken
 
 if TYPE_CHECKING:
@@ -17,37 +19,12 @@ if TYPE_CHECKING:
 
 TIMEOUT = 10  # seconds for one answer
 
-# One alias for each environment, so that a busy one does not push another's deployments off the page.
-LEDGER = """
-query(%(variables)s, $owner: String!, $name: String!) {
-  repository(owner: $owner, name: $name) {
-    %(environments)s
-  }
-}
-fragment page on DeploymentConnection {
-  nodes {
-    databaseId environment task createdAt payload
-    statuses(first: 10) { nodes { state description createdAt } }
-  }
-}
-"""
-ENVIRONMENT = """%(alias)s: deployments(first: 100, environments: [$%(alias)s],
-      orderBy: {field: CREATED_AT, direction: DESC}) { ...page }"""
-
-
-def ledger_query(environments: list[str]) -> tuple[str, dict[str, str]]:
-    """The query for the newest hundred deployments of each environment, and its variables."""
-    names = {f"e{number}": name for number, name in enumerate(environments)}
-    parts = "\n    ".join(ENVIRONMENT % {"alias": alias} for alias in names)
-    variables = ", ".join(f"${alias}: String!" for alias in names)
-    return LEDGER % {"variables": variables, "environments": parts}, names
-
 
 class GitHub:
     """One repository.
 
     Attributes:
-        is_local: whether it is LocalHub that answers; known after the first answer of environment().
+        is_local: whether it is LocalHub that answers; known after the first answer of standing() or environment().
     """
 
     def __init__(self, runner: Runner, token: str) -> None:
@@ -64,6 +41,7 @@ class GitHub:
         self._runner = runner
         self._token = token
         self._made = Calls(float(runner.env.get("CICD_GITHUB_PATIENCE") or PATIENCE))
+        self._protections: dict[str, Protection] = {}
         self._repo: Repository | None = None
 
     @property
@@ -72,7 +50,12 @@ class GitHub:
         return self._made.count
 
     def environment(self, name: str) -> Protection | None:
-        """How an environment is protected; None if there is none of that name."""
+        """How an environment is protected; None if there is none of that name.
+
+        No call is made if standing() has just shown reviewers.
+        """
+        if name in self._protections:
+            return self._protections.pop(name)
         try:
             headers, data = self._read("GET", f"/environments/{name}")
         except GitHubRefused as error:
@@ -92,14 +75,41 @@ class GitHub:
 
     def ledger(self, environments: list[str]) -> list[Deployment]:
         """Our deployments in these environments, newest first, in one call; of each the newest hundred."""
+        return self.standing(environments).ledger
+
+    def standing(self, environments: list[str]) -> Standing:
+        """Ledger, locks and protection of these environments, in one call."""
         owner, _, name = self.repository.partition("/")
-        query, names = ledger_query(environments)
-        variables = {**names, "owner": owner, "name": name}
-        _, answer = self._made.read(lambda: self._requester().graphql_query(query, variables), "the ledger")
-        repository = (answer.get("data") or {}).get("repository") or {}
-        nodes = [node for alias in names for node in repository[alias]["nodes"]] if repository else []
-        found = [entry for node in nodes if (entry := read_deployment(node))]
-        return sorted(found, key=lambda entry: (entry.created_at, entry.id), reverse=True)
+        query, variables = standing_query(owner, name, environments)
+        found = read_standing(self._graphql(query, variables), environments)
+        self._protections |= found.protections
+        return found
+
+    def viewer(self) -> str:
+        """Login of the token's owner."""
+        return str(self._graphql("{ viewer { login } }", {})["viewer"]["login"])
+
+    def _graphql(self, query: str, variables: dict[str, str]) -> dict[str, Any]:
+        """The `data` of the answer, also where parts of it may not be seen."""
+
+        def ask() -> tuple[dict[str, Any], dict[str, Any]]:
+            try:
+                headers, answer = self._requester().graphql_query(query, variables)
+            except Exception as error:
+                if (part := part_of(getattr(error, "data", None))) is None:
+                    raise
+                return getattr(error, "headers", None) or {}, part
+            return headers, answer.get("data") or {}
+
+        headers, data = self._made.read(ask, "the ledger")
+        self.is_local = "x-localhub-version" in headers
+        return data
+
+    def locks(self) -> GitHubLocks:
+        """The environments' locks. Over a connection of its own: a heartbeat uses it from another thread."""
+        other = GitHub(self._runner, self._token)
+        other._made = self._made
+        return GitHubLocks(self._made, other._request, lambda name: other.standing([name]).locks[name])
 
     def reviews(self, run_id: str) -> list[Review]:
         """The reviews of a run."""

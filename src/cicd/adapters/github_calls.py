@@ -5,6 +5,7 @@ taken effect. PyGithub's own retries and pauses are off: they repeat writes blin
 """
 
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -26,13 +27,14 @@ class Calls:
     def __init__(self, patience: float) -> None:
         self.count = 0
         self._patience = patience
+        self._counting = threading.Lock()  # a heartbeat calls from a thread of its own
 
     def read(self, request: Callable[[], T], what: str, *, counted: bool = True) -> T:
         """Make a request that may be repeated. Raises one of our errors."""
         try:
             for attempt in self._retrying():
                 with attempt:
-                    self.count += counted
+                    self._add(counted)
                     return request()
         except Exception as error:
             if is_githubs(error):
@@ -52,13 +54,17 @@ class Calls:
                     if unclear and (found := find()) is not None:
                         return found
                     unclear = True
-                    self.count += 1
+                    self._add(1)
                     return post()
         except Exception as error:
             if is_githubs(error):
                 raise explain(error, what) from error
             raise
         raise AssertionError("tenacity either returns or raises")
+
+    def _add(self, number: int) -> None:
+        with self._counting:
+            self.count += number
 
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(

@@ -24,7 +24,7 @@ import msgspec
 from cicd.adapters.runner import Runner
 from cicd.core.journal import Entry, NewerFormat, State, decode, encode, fold
 from cicd.core.release import Record
-from cicd.errors import Locked, NothingToRollBackTo, PrepareFailed, Unfinished
+from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished
 
 
 def target_root(runner: Runner) -> Path:
@@ -79,9 +79,32 @@ class Target:
                 next_step="restore it; what runs goes on running",
             ) from error
 
-    def journal(self, entry: Entry) -> None:
-        """Append an entry; it is on the disk when this returns."""
+    def fence(self) -> int:
+        """The highest token of a lock under which anybody has worked here; 0 for none."""
+        try:
+            return int((self.folder / "fence").read_text())
+        except (FileNotFoundError, ValueError):
+            return self.state().fence
+
+    def raise_fence(self, token: int) -> None:
+        """From now on whoever comes with an older token is refused. Raises LockLost if ours is the older one."""
+        if token < self.fence():
+            raise self._fenced(token)
         self.folder.mkdir(parents=True, exist_ok=True)
+        write_private(self.folder / "fence", str(token))
+
+    def _fenced(self, token: int) -> LockLost:
+        return LockLost(
+            f"Token {token} of the lock of {self.environment} is older than {self.fence()}, which is known here",
+            cause="another run has taken the lock over meanwhile",
+            next_step="nothing more is done by this run; see `cicd status`",
+        )
+
+    def journal(self, entry: Entry) -> None:
+        """Append an entry; it is on the disk when this returns. Raises LockLost for one under an older lock."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if entry.fence < self.fence():
+            raise self._fenced(entry.fence)
         path = self.folder / "journal.jsonl"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:

@@ -1,11 +1,15 @@
 """What promote, rollback and recover have in common: what dead runs left, the attempt, its place in the ledger."""
 
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 
+import msgspec
+
 from cicd.adapters.github import GitHub
+from cicd.adapters.heartbeat import Heartbeat, holding
 from cicd.adapters.runner import Runner
 from cicd.commands.execute import Execution, Outcome
 from cicd.commands.read import Site
@@ -13,6 +17,7 @@ from cicd.commands.steps import TargetSteps
 from cicd.core.deployment_summary import outcome_markdown
 from cicd.core.journal import Closed, Entry
 from cicd.core.ledger import BY_HAND, Deployment, Payload, replaced_by, without_verdict
+from cicd.core.lock import Claimant, Seen, place_of
 from cicd.core.plan import Plan
 from cicd.core.release import redact
 from cicd.core.results import Result
@@ -26,12 +31,14 @@ class Deployer:
     Attributes:
         hub: None to work without GitHub; the ledger then learns of it by a later run.
         ledger: the environment's deployments, and perhaps others', newest first.
+        beat: keeps the lock on GitHub while this works; None where there is none.
     """
 
     site: Site
     runner: Runner
     hub: GitHub | None
     ledger: list[Deployment]
+    beat: Heartbeat | None = None
 
     def behind(self) -> bool:
         """Whether something of an earlier run is left to do: on the target, or in the ledger."""
@@ -57,7 +64,7 @@ class Deployer:
             state.running,
             attempt.payload,
             site.steps(state.running),
-            target.journal,
+            self._journal,
             self.runner.say,
             lambda text: redact(text, secrets),
         )
@@ -113,7 +120,7 @@ class Deployer:
             steps.before_running,
             payload,
             steps,
-            self.site.target.journal,
+            self._journal,
             self.runner.say,
             lambda text: redact(text, secrets),
         )
@@ -121,7 +128,7 @@ class Deployer:
         self._close(payload, number, outcome)
         if outcome.verdict == "stable":
             self._tidy(steps, plan.release.id)
-        return answer(plan, outcome, number, self.hub.calls if self.hub else 0, approved_by, secrets)
+        return answer(plan, outcome, number, approved_by, secrets)
 
     def _open(self, plan: Plan, payload: Payload) -> int:
         """Open a deployment in the ledger; gives its number, 0 where GitHub is not reached.
@@ -170,7 +177,14 @@ class Deployer:
         left = replaced_by(self.ledger, closed.payload) if closed.verdict == "stable" else None
         if left and left.verdict != "rolled-back":
             hub.set_verdict(left.id, "rolled-back", f"{BY_HAND}: to {closed.payload.release.name}")
-        self.site.target.journal(Entry(at=time.time(), deployment=key, event="recorded", number=number))
+        self._journal(Entry(at=time.time(), deployment=key, event="recorded", number=number))
+
+    def _journal(self, entry: Entry) -> None:
+        """Write down what is done under our lock; a step is begun only while the lock is ours. Raises LockLost."""
+        if self.beat and entry.event == "begin":
+            self.beat.check()
+        fence = self.beat.token if self.beat else self.site.target.fence()
+        self.site.target.journal(msgspec.structs.replace(entry, fence=fence))
 
     def _tidy(self, steps: TargetSteps, release_id: str) -> None:
         """Remove old releases. The verdict stands whatever comes of it."""
@@ -186,9 +200,63 @@ class Deployer:
         self.runner.annotate("warning", text, title="cicd")
 
 
-def locked(site: Site, runner: Runner, what: str, *, wait: float = 0.0) -> AbstractContextManager[None]:
-    """Hold an environment; `wait` is in seconds. Raises Locked."""
-    return site.target.lock({"run": runner.run_id, "actor": runner.actor, "what": what}, wait=wait)
+@contextmanager
+def locked(
+    site: Site,
+    runner: Runner,
+    hub: GitHub | None,
+    what: str,
+    seen: Seen | None = None,
+    *,
+    wait: float = 0.0,
+    tolerate: tuple[type[CicdError], ...] = (),
+) -> Iterator[Heartbeat | None]:
+    """Hold an environment: first on its target, then on GitHub for all targets and people.
+
+    In this order a lock on GitHub that came from this target, whose own lock was free, belongs to a run that died.
+
+    Args:
+        hub: None to hold the target alone.
+        seen: the lock on GitHub, if it was looked at already.
+        wait: seconds to wait for another holder.
+        tolerate: errors of the claim on GitHub with which the target's own lock is enough.
+
+    Raises:
+        Locked: says who holds it.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(site.target.lock({"run": runner.run_id, "actor": runner.actor, "what": what}, wait=wait))
+        if hub is None:
+            yield None
+            return
+        claimant = Claimant(
+            key=claim_of(runner, site.name),
+            by=runner.actor,
+            what=what,
+            run=runner.run_url,
+            place=place_of(site.target.key(), site.name),
+        )
+        above = site.target.fence()
+        try:
+            beat = stack.enter_context(
+                holding(hub.locks(), site.name, claimant, seen, above=above, wait=wait, say=runner.say)
+            )
+        except tolerate as error:
+            runner.annotate(
+                "warning", f"Only the target is locked, not the environment on GitHub: {error}", title="cicd"
+            )
+            yield None
+            return
+        site.target.raise_fence(beat.token)
+        yield beat
+
+
+def claim_of(runner: Runner, environment: str) -> str:
+    """The lock's claimant: the same for all calls of one job, so that a later attempt of it takes its lock over."""
+    if not runner.run_id:
+        return f"local-{token_hex(6)}/1/cli/{environment}"
+    attempt, job = runner.env.get("GITHUB_RUN_ATTEMPT", "1"), runner.env.get("GITHUB_JOB", "cli")
+    return f"{runner.run_id}/{attempt}/{job}/{environment}"
 
 
 def secrets_of(site: Site, plan: Plan) -> list[str]:
@@ -203,7 +271,7 @@ def key_of(runner: Runner, environment: str) -> str:
     return f"{run}/{runner.env.get('GITHUB_JOB', 'cli')}/{environment}/{token_hex(6)}"
 
 
-def answer(plan: Plan, outcome: Outcome, number: int, calls: int, approved_by: list[str], secrets: list[str]) -> Result:
+def answer(plan: Plan, outcome: Outcome, number: int, approved_by: list[str], secrets: list[str]) -> Result:
     """The result of a deployment."""
     error = explained(plan, outcome)
     running = outcome.running.release
@@ -229,12 +297,17 @@ def answer(plan: Plan, outcome: Outcome, number: int, calls: int, approved_by: l
             "rollback_class": plan.rollback_class,
             "seconds": outcome.seconds,
             "rollback_seconds": outcome.rollback_seconds,
-            "github_calls": calls,
             "approved_by": approved_by,
         },
-        summary=outcome_markdown(plan, outcome.verdict, message, outcome.seconds, approved_by, calls),
+        summary=outcome_markdown(plan, outcome.verdict, message, outcome.seconds, approved_by),
         exit_code=error.code if error else 0,
     )
+
+
+def counted(result: Result, hub: GitHub | None) -> Result:
+    """With the number of calls that it took, the last ones included."""
+    calls = hub.calls if hub else 0
+    return msgspec.structs.replace(result, data={**result.data, "github_calls": calls})
 
 
 def explained(plan: Plan, outcome: Outcome) -> CicdError | None:

@@ -4,7 +4,7 @@ from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
 from cicd.commands.approval import require_approval
-from cicd.commands.deploy import Deployer, locked
+from cicd.commands.deploy import Deployer, counted, locked
 from cicd.commands.plan import Proposal, lost_secrets, propose
 from cicd.commands.read import Project, Site
 from cicd.contract import Promote
@@ -27,9 +27,10 @@ def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> R
     """read → recover → decide → refuse → approve → lock → do → record."""
     site, dry = project.site, inputs.dry_run == "true"
     image, sha = bare_digest(inputs.image), full_sha(inputs.sha or runner.sha)
-    deployer = Deployer(site, runner, hub, hub.ledger(environments(project)))
+    standing = hub.standing(environments(project))
+    deployer = Deployer(site, runner, hub, standing.ledger)
     if deployer.behind() and not dry:
-        with locked(site, runner, "recover"):
+        with locked(site, runner, hub, "recover", standing.locks[site.name]) as deployer.beat:
             deployer.recover()
             deployer.catch_up()
     running = current(deployer.ledger, site.name)
@@ -60,13 +61,16 @@ def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> R
         minutes(inputs.approval_timeout) * 60,
         plan_markdown(proposal.plan),
     )
-    with locked(site, runner, f"promote {inputs.version or image[:19]}"):
+    what = f"promote {proposal.plan.release.name}"
+    with locked(site, runner, hub, what, standing.locks[site.name]) as deployer.beat:
         deployer.recover()
         deployer.catch_up()
         now = propose(project, runner, image, sha, inputs.version, inputs.app_env)
         if now.plan.hash != proposal.plan.hash:
             raise another_plan(proposal.plan.hash, now)
-        return deployer.carry_out(now.plan, site.steps(now.running, now.record, now.settings), approved_by, now.secrets)
+        steps = site.steps(now.running, now.record, now.settings)
+        result = deployer.carry_out(now.plan, steps, approved_by, now.secrets)
+    return counted(result, hub)
 
 
 def environments(project: Project) -> list[str]:

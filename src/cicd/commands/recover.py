@@ -1,6 +1,7 @@
 """`cicd recover`: finish or undo what killed runs left, and record what GitHub could not be told."""
 
 from cicd.adapters.github import GitHub
+from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
 from cicd.commands.deploy import Deployer, locked
@@ -37,8 +38,9 @@ def recover(sites: list[Site], runner: Runner, hub: GitHub | None) -> Result:
 
 def recover_one(site: Site, runner: Runner, hub: GitHub | None) -> list[str]:
     """What was done for one site."""
-    deployer = Deployer(site, runner, hub, hub.ledger([site.name]) if hub else [])
+    standing = hub.standing([site.name]) if hub else Standing()
+    deployer = Deployer(site, runner, hub, standing.ledger)
     if not deployer.behind():
         return []
-    with locked(site, runner, "recover"):
+    with locked(site, runner, hub, "recover", standing.locks.get(site.name)) as deployer.beat:
         return [*deployer.recover(), *deployer.catch_up()]

@@ -3,18 +3,19 @@
 from pathlib import Path
 
 from cicd.adapters.github import GitHub
+from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
-from cicd.commands.deploy import Deployer, locked, secrets_of
+from cicd.commands.deploy import Deployer, counted, locked, secrets_of
 from cicd.commands.plan import SHORTEST_SECRET
 from cicd.commands.read import Site, read_config, site_of_target
 from cicd.contract import Rollback
 from cicd.core.deployment_summary import plan_markdown
-from cicd.core.ledger import Deployment, last_healthy, poisoned
+from cicd.core.ledger import last_healthy, poisoned
 from cicd.core.migrations import Migration, between
 from cicd.core.plan import Plan, Running, plan_rollback
 from cicd.core.results import Result
-from cicd.errors import CicdError, GitHubUnavailable, NothingToRollBackTo, RateLimited
+from cicd.errors import CicdError, GitHubRefused, GitHubUnavailable, NothingToRollBackTo, RateLimited
 
 PATIENCE = 120.0  # seconds that a rollback waits for a deployment that is under way to end
 
@@ -35,51 +36,61 @@ def app_of(inputs: Rollback) -> str:
 
 def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub | None) -> Result:
     """read → decide → lock → do → record. The gate is the job: going back must not wait for a second look."""
-    hub, ledger = read_ledger(hub, site, runner)
-    with locked(site, runner, "rollback", wait=PATIENCE):
-        deployer = Deployer(site, runner, hub, ledger)
-        if inputs.dry_run != "true":
-            deployer.recover()
-            catch_up(deployer)
+    hub, standing = look(hub, site, runner)
+    if inputs.dry_run == "true":
+        return planned(inputs, site, Deployer(site, runner, hub, standing.ledger))
+    seen, tolerate = standing.locks.get(site.name), (*AWAY, GitHubRefused)
+    with locked(site, runner, hub, "rollback", seen, wait=PATIENCE, tolerate=tolerate) as beat:
+        deployer = Deployer(site, runner, hub, standing.ledger, beat)
+        deployer.recover()
+        catch_up(deployer)
         running = site.running()
-        release_id = inputs.to or choose(site, deployer.ledger if hub else None, running)
-        plan = propose_rollback(site, release_id, running)
-        if inputs.dry_run == "true":
-            return Result(
-                decision="planned",
-                message=f"Would go back to {plan.release.name}: {' → '.join(map(str, plan.steps))}",
-                data={
-                    "release": release_id,
-                    "steps": [str(step) for step in plan.steps],
-                    "github_calls": hub.calls if hub else 0,
-                },
-                summary=plan_markdown(plan),
-            )
+        plan = propose_rollback(site, inputs.to or choose(deployer, running), running)
         runner.say(f"Going back because: {inputs.reason or 'no reason given'}")
         secrets = secrets_of(site, plan)
         for value in secrets:
             if len(value) >= SHORTEST_SECRET:
                 runner.mask(value)
         who = approvers(hub, runner, site.name) if hub else []
-        return deployer.carry_out(plan, site.steps(running), who, secrets, inputs.reason)
+        result = deployer.carry_out(plan, site.steps(running), who, secrets, inputs.reason)
+    return counted(result, hub)
 
 
-def read_ledger(hub: GitHub | None, site: Site, runner: Runner) -> tuple[GitHub | None, list[Deployment]]:
-    """The ledger, and the hub if it is there: one that is away must not keep anybody from going back."""
+def planned(inputs: Rollback, site: Site, deployer: Deployer) -> Result:
+    """The answer of a dry run: nothing is touched, not even what a killed run has left."""
+    running = site.running()
+    plan = propose_rollback(site, inputs.to or choose(deployer, running), running)
+    return Result(
+        decision="planned",
+        message=f"Would go back to {plan.release.name}: {' → '.join(map(str, plan.steps))}",
+        data={
+            "release": plan.release.id,
+            "steps": [str(step) for step in plan.steps],
+            "github_calls": deployer.hub.calls if deployer.hub else 0,
+        },
+        summary=plan_markdown(plan),
+    )
+
+
+AWAY = (GitHubUnavailable, RateLimited)
+
+
+def look(hub: GitHub | None, site: Site, runner: Runner) -> tuple[GitHub | None, Standing]:
+    """Ledger and lock, and the hub if it is there: one that is away must not keep anybody from going back."""
     if hub is None:
-        return None, []
+        return None, Standing()
     try:
-        return hub, hub.ledger([site.name])
-    except (GitHubUnavailable, RateLimited) as error:
+        return hub, hub.standing([site.name])
+    except AWAY as error:
         runner.annotate("warning", f"Going by the journal of the target alone: {error}", title="cicd")
-        return None, []
+        return None, Standing()
 
 
 def catch_up(deployer: Deployer) -> None:
     """Tell the ledger what it does not know yet, if it can be reached."""
     try:
         deployer.catch_up()
-    except (GitHubUnavailable, RateLimited) as error:
+    except AWAY as error:
         deployer.runner.annotate("warning", f"The ledger stays behind for now: {error}", title="cicd")
 
 
@@ -92,22 +103,23 @@ def approvers(hub: GitHub, runner: Runner, environment: str) -> list[str]:
     return [one.by for one in reviews if one.state == "approved" and environment in one.environments]
 
 
-def choose(site: Site, ledger: list[Deployment] | None, running: Running) -> str:
-    """The newest healthy release that still lies on the target: by the ledger, or by the journal without one.
+def choose(deployer: Deployer, running: Running) -> str:
+    """The newest healthy release that still lies on the target: by the ledger, or by the journal without GitHub.
 
     A ledger page holds the newest hundred deployments; a release that was stable before them is known to the journal.
 
     Raises:
         NothingToRollBackTo.
     """
+    site = deployer.site
     if running.release is None:
         raise NothingToRollBackTo(
             f"Nothing runs in `{site.name}`", next_step=f"promote a release into `{site.name}` first"
         )
     here = [release for release in site.target.state().history if release.id != running.release.id]
-    if ledger is not None:
-        bad = poisoned(ledger, site.name)
-        known = last_healthy(ledger, site.name, running.release.id)
+    if deployer.hub:
+        bad = poisoned(deployer.ledger, site.name)
+        known = last_healthy(deployer.ledger, site.name, running.release.id)
         here = [*known, *(release for release in here if release.content not in bad)]
     for release in here:
         if site.target.has(release.id):

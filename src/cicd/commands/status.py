@@ -1,12 +1,15 @@
-"""`cicd status`: what runs where, since when, and approved by whom."""
+"""`cicd status`: what runs where, since when, and approved by whom; who holds the lock."""
 
+import time
 from typing import Any
 
 from cicd.adapters.github import GitHub
+from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.commands.read import Project, Site, read_config
 from cicd.contract import Status
-from cicd.core.ledger import Deployment, current
+from cicd.core.ledger import current
+from cicd.core.lock import describe
 from cicd.core.markdown import inline
 from cicd.core.results import Result
 from cicd.errors import NoToken
@@ -17,21 +20,22 @@ def main(inputs: Status, runner: Runner) -> Result:
     config = read_config(inputs.working_directory, inputs.config)
     names = list(config.environments)
     try:
-        ledger: list[Deployment] | None = GitHub(runner, inputs.token).ledger(names)
+        standing: Standing | None = GitHub(runner, inputs.token).standing(names)
     except NoToken:
-        ledger = None
-    rows = [row(Project.of(inputs.working_directory, inputs.config, name, runner).site, ledger) for name in names]
+        standing = None
+    rows = [row(Project.of(inputs.working_directory, inputs.config, name, runner).site, standing) for name in names]
     return Result(
         decision="done",
-        message="\n".join(map(line, rows)) + ("" if ledger is not None else "\n(no token: GitHub was not asked)"),
+        message="\n".join(map(line, rows)) + ("" if standing is not None else "\n(no token: GitHub was not asked)"),
         data={"environments": rows},
         summary=summary(rows),
     )
 
 
-def row(site: Site, ledger: list[Deployment] | None) -> dict[str, Any]:
+def row(site: Site, standing: Standing | None) -> dict[str, Any]:
     """One environment: what the ledger says, and what its target on this machine says."""
-    said = current(ledger, site.name) if ledger is not None else None
+    said = current(standing.ledger, site.name) if standing else None
+    lock = standing.locks[site.name].lock if standing else None
     state = site.target.state()
     here = site.running()
     return {
@@ -45,20 +49,22 @@ def row(site: Site, ledger: list[Deployment] | None) -> dict[str, Any]:
         "slot": here.slot,
         "warm": here.warm,
         "unfinished": state.unfinished is not None,
+        "held_by": describe(lock, time.time()) if lock and lock.state == "held" else "",
     }
 
 
 def line(row: dict[str, Any]) -> str:
     """One line for a terminal."""
+    held = [f"held by {row['held_by']}"] if row["held_by"] else []
     if not row["release"]:
-        return f"{row['environment']:12} nothing runs"
+        return ", ".join([f"{row['environment']:12} nothing runs", *held])
     parts = [f"{row['environment']:12} {row['version'] or '-'} {row['release']} {row['verdict']}"]
     parts += [f"since {row['since']}"] if row["since"] else []
     parts += [f"approved by {', '.join(row['approved_by'])}"] if row["approved_by"] else []
     parts += [f"slot {row['slot']}"] if row["slot"] else ["(its target is not on this machine)"]
     parts += [f"warm {row['warm']}"] if row["warm"] else []
     parts += ["a killed run is to be undone"] if row["unfinished"] else []
-    return ", ".join(parts)
+    return ", ".join([*parts, *held])
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
@@ -66,11 +72,12 @@ def summary(rows: list[dict[str, Any]]) -> str:
     lines = [
         "### Status",
         "",
-        "| environment | release | verdict | since | approved by |",
-        "| --- | --- | --- | --- | --- |",
+        "| environment | release | verdict | since | approved by | held by |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for one in rows:
         name = f"{inline(one['version'])} `{one['release']}`" if one["release"] else "nothing"
         who = inline(", ".join(one["approved_by"]))
-        lines.append(f"| {inline(one['environment'])} | {name} | {one['verdict']} | {one['since']} | {who} |")
+        cells = (inline(one["environment"]), name, one["verdict"], one["since"], who, inline(one["held_by"]))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from cicd.core.freeze import Freeze
+from cicd.core.freeze import problem as freeze_problem
 from cicd.core.reading import Duration, Percent, convert, schema_of
 from cicd.errors import ConfigError, UnknownEnvironment, UnknownSuite
 
@@ -93,13 +95,17 @@ class Ports(_Section, frozen=True):
 
 
 class Environment(_Section, frozen=True):
-    """A GitHub Environment: what comes before it, whether somebody must approve, its own settings and watch."""
+    """A GitHub Environment: what comes before it, whether somebody must approve, its own settings and watch.
+
+    Its own `freeze` replaces that of the top level; an empty list is none.
+    """
 
     ports: Ports
     after: str = ""
     approval: Literal["required", "none"] = "none"
     env: dict[str, str] = {}
     watch: Watch | None = None
+    freeze: list[Freeze] | None = None
 
 
 class Config(_Section, frozen=True):
@@ -113,6 +119,7 @@ class Config(_Section, frozen=True):
     suites: dict[str, Suite] = {}
     gates: Gates = Gates()
     deploy: Deploy | None = None
+    freeze: list[Freeze] = []
     environments: dict[Name, Environment] = {}
 
 
@@ -127,7 +134,12 @@ def parse_config(text: str, path: str) -> Config:
         ConfigError: with the path to the value, and the nearest valid name for an unknown one.
     """
     config = convert(text, Config, path)
-    problems = [*_order_problems(config), *_port_problems(config), *_reference_problems(config)]
+    problems = [
+        *_order_problems(config),
+        *_port_problems(config),
+        *_reference_problems(config),
+        *_freeze_problems(config),
+    ]
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}", next_step="mend the file, then run it again")
     return config
@@ -174,6 +186,17 @@ def _reference_problems(config: Config) -> list[str]:
     if config.environments and config.deploy is None:
         problems.append("environments need a `deploy:` section that says what runs in them")
     return problems
+
+
+def _freeze_problems(config: Config) -> list[str]:
+    lists = {"freeze": config.freeze}
+    lists |= {f"environments.{name}.freeze": each.freeze or [] for name, each in config.environments.items()}
+    return [
+        f"{path}[{index}]: {found}"
+        for path, windows in lists.items()
+        for index, window in enumerate(windows)
+        if (found := freeze_problem(window))
+    ]
 
 
 def environment_of(config: Config, name: str) -> Environment:

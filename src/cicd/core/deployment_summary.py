@@ -26,9 +26,7 @@ def plan_markdown(plan: Plan, *, secrets_known: bool = True) -> str:
     return "\n".join(lines)
 
 
-def outcome_markdown(
-    plan: Plan, verdict: str, message: str, seconds: dict[str, float], approved_by: list[str], calls: int
-) -> str:
+def outcome_markdown(plan: Plan, verdict: str, message: str, seconds: dict[str, float], approved_by: list[str]) -> str:
     """What happened, for the job's summary."""
     icon = ICONS.get(verdict, "")
     lines = [
@@ -37,8 +35,7 @@ def outcome_markdown(
         inline(message, 4000),
         "",
         f"Commit `{plan.release.sha[:12]}`, image `{plan.release.image[:19]}…`, schema `{plan.release.schema or '-'}`, "
-        f"rollback class {plan.rollback_class}, approved by {inline(', '.join(approved_by)) or 'nobody (not needed)'}, "
-        f"{calls} GitHub calls.",
+        f"rollback class {plan.rollback_class}, approved by {inline(', '.join(approved_by)) or 'nobody (not needed)'}.",
         "",
         "| step | seconds |",
         "| --- | ---: |",

@@ -5,6 +5,7 @@ import re
 import types
 import typing
 from collections.abc import Hashable
+from datetime import date, datetime
 from typing import Annotated, Any, TypeVar, Union
 
 import msgspec
@@ -16,6 +17,7 @@ T = TypeVar("T")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
 PERCENT = r"^\d+(\.\d+)?%?$"
+MOMENT = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2})?$"
 LARGEST = 1024 * 1024  # bytes; a config is kilobytes, and a parser should not be fed more
 
 
@@ -24,6 +26,10 @@ Duration = Annotated[float, msgspec.Meta(extra_json_schema={"pattern": DURATION}
 
 Percent = Annotated[float, msgspec.Meta(extra_json_schema={"pattern": PERCENT})]
 """0 to 100; written as `85` or `85%`."""
+
+
+Moment = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": MOMENT})]
+"""A day or a time, by a clock that the context names; written as `2026-12-20` or `2026-12-20 18:00`."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -82,6 +88,8 @@ def _value(value: Any, kind: Any, path: str) -> Any:
         return [_value(item, typing.get_args(kind)[0], f"{path}[{index}]") for index, item in enumerate(value)]
     if kind in (Duration, Percent):
         return _measure(value, kind == Percent, path)
+    if kind == Moment:
+        return _moment(value, path)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -129,11 +137,32 @@ def _measure(value: Any, percent: bool, path: str) -> float:
     text = str(value).strip()
     if percent and re.match(PERCENT, text) and 0 <= float(text.rstrip("%")) <= 100:
         return float(text.rstrip("%"))
-    if not percent and re.match(DURATION, text):
-        number, unit = re.match(r"([\d.]+)(\w+)", text).groups()  # type: ignore[union-attr]
-        return float(number) * UNITS[unit]
+    if not percent and (seconds := seconds_of(text)) is not None:
+        return seconds
     example = "a percentage from 0 to 100 such as `85%`" if percent else "a duration such as `200ms`, `60s` or `30m`"
     raise _Wrong(path, f"should be {example}, is {_shown(value)}")
+
+
+def seconds_of(text: str) -> float | None:
+    """The seconds that a duration such as `2h` has; None if it is none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    return float(found[1]) * UNITS[found[2]] if found else None
+
+
+def _moment(value: Any, path: str) -> str:
+    """YAML has made a date of `2026-12-20`, and a time of what also has seconds."""
+    text = value.strip() if isinstance(value, str) else ""
+    if isinstance(value, datetime) and value.tzinfo is None:
+        text = value.strftime("%Y-%m-%d %H:%M")
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        text = value.isoformat()
+    try:
+        if re.match(MOMENT, text):
+            datetime.fromisoformat(text)
+            return text
+    except ValueError:
+        pass
+    raise _Wrong(path, f"should be a day such as `2026-12-20`, or a time `2026-12-20 18:00`, is {_shown(str(value))}")
 
 
 def _nearest(key: str, known: list[str]) -> str:

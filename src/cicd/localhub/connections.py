@@ -84,3 +84,10 @@ def connect(
             "hasPreviousPage": more if last is not None else after is not None,
         },
     }
+
+
+def listed(name: str, nodes: list[Any], _: Any, first: int | None = None, last: int | None = None, **__: Any) -> Any:
+    """A connection of a list so short that it has one page."""
+    size = _check(name, first, last)
+    kept = nodes[:size] if first is not None else nodes[-size:] if size else []
+    return {"totalCount": len(nodes), "nodes": kept}

@@ -79,7 +79,9 @@ def environment_stub(call: Call, environment: Row) -> Json:
     }
 
 
-def _protection_rules(call: Call, environment: Row) -> list[Json]:
+def protection_rules(call: Call, environment: Row) -> list[Json]:
+    """The rules of an environment as REST gives them."""
+
     def rule(offset: int, kind: str, **more: object) -> Json:
         number = environment["id"] * 3 + offset
         return {"id": number, "node_id": node_id("Gate", number), "type": kind, **more}
@@ -103,7 +105,7 @@ def environment_json(call: Call, environment: Row) -> Json:
         "created_at": environment["created_at"],
         "updated_at": environment["updated_at"],
         "can_admins_bypass": False,
-        "protection_rules": _protection_rules(call, environment),
+        "protection_rules": protection_rules(call, environment),
         "deployment_branch_policy": json.loads(policy) if policy else None,
     }
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from graphql import GraphQLError
 
+from cicd.localhub.auth import allows
 from cicd.localhub.calls import Call, Json, node_id
-from cicd.localhub.connections import connect
-from cicd.localhub.history import branch_of, find_ref
+from cicd.localhub.connections import connect, listed
+from cicd.localhub.environments import find_environment, protection_rules
+from cicd.localhub.history import SHA, branch_of, find_commit, find_ref, open_git
 from cicd.localhub.repos import find_repo
 from cicd.localhub.store import Row, one
 from cicd.localhub.users import user_row
@@ -95,6 +97,54 @@ def _ref(call: Call, repo: Row, name: str) -> Json | None:
     return {"id": node_id("Ref", tag), "name": tag, "prefix": "refs/tags/"} if found else None
 
 
+def _demand(call: Call, scope: str) -> None:
+    """The part of an answer that the token may not read is null, with an error; the rest stands."""
+    if call.token is None or not allows(call.token, scope, "read"):
+        raise GraphQLError("Resource not accessible by integration", extensions={"type": "FORBIDDEN"})
+
+
+def _object(call: Call, repo: Row, _: Any, expression: str | None = None, oid: str | None = None) -> Json | None:
+    """A git object by its oid, or by a branch, a tag, a full ref or a sha; rev-parse takes more than that."""
+    _demand(call, "contents")
+    git = open_git(repo)
+    found: Any = git.get(oid) if oid and SHA.fullmatch(oid) else None
+    if expression is not None:
+        found = find_commit(call.db, repo, expression) or (git.get(expression) if SHA.fullmatch(expression) else None)
+    if found is None:
+        return None
+    kind = found.type_str.title()
+    about = {"__typename": kind, "id": node_id(kind, str(found.id)), "oid": str(found.id)}
+    if kind == "Commit":
+        about |= {"message": found.message.rstrip("\n"), "messageHeadline": found.message.partition("\n")[0]}
+    return about
+
+
+def _environment(call: Call, repo: Row, _: Any, name: str) -> Json | None:
+    """An environment with its protection rules, as REST gives them."""
+    _demand(call, "actions")
+    environment = find_environment(call.db, repo, name)
+    if environment is None:
+        return None
+
+    def rule(found: Json) -> Json:
+        users = [actor(call, each["reviewer"]["id"]) for each in found.get("reviewers", [])]
+        return {
+            "databaseId": found["id"],
+            "type": found["type"].upper(),
+            "timeout": found.get("wait_timer", 0),
+            "preventSelfReview": found.get("prevent_self_review"),
+            "reviewers": partial(listed, "reviewers", users),
+        }
+
+    rules = [rule(found) for found in protection_rules(call, environment)]
+    return {
+        "id": node_id("Environment", environment["id"]),
+        "databaseId": environment["id"],
+        "name": environment["name"],
+        "protectionRules": partial(listed, "protectionRules", rules),
+    }
+
+
 def repository(call: Call, repo: Row) -> Json:
     """A repository with its deployments."""
 
@@ -119,6 +169,8 @@ def repository(call: Call, repo: Row) -> Json:
         "url": f"{call.base}/{full_name}",
         "defaultBranchRef": lambda *_: _ref(call, repo, repo["default_branch"]),
         "deployments": deployments,
+        "environment": partial(_environment, call, repo),
+        "object": partial(_object, call, repo),
     }
 
 

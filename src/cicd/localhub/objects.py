@@ -48,11 +48,15 @@ class NewTag(msgspec.Struct, frozen=True):
 
 
 T = TypeVar("T")
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git and GitHub know it in every repository; libgit2 does not
 
 
 def find_object(call: Call, sha: str, kind: type[T]) -> T | None:
     """The object with this full sha, if it is of the kind."""
-    found: Any = open_git(call.repo).get(sha) if SHA.fullmatch(sha) else None
+    git = open_git(call.repo)
+    if sha == EMPTY_TREE:
+        git.TreeBuilder().write()
+    found: Any = git.get(sha) if SHA.fullmatch(sha) else None
     return found if isinstance(found, kind) else None
 
 
