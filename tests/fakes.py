@@ -106,7 +106,7 @@ class FakeHub:
         if name in self.fails:
             raise self.fails[name]
 
-    def environment(self, name: str) -> Protection | None:
+    def environment(self, name: str, *, whole: bool = False) -> Protection | None:
         self._call("environment")
         return self.protections.get(name)
 
@@ -127,6 +127,10 @@ class FakeHub:
     def pending(self, run_id: str) -> list[str]:
         self._call("pending")
         return self.waiting
+
+    def checks(self, sha: str, wanted: list[str]) -> dict[str, str]:
+        self._call("checks")
+        return dict.fromkeys(wanted, "success")
 
     def compare(self, base: str, head: str) -> str:
         self._call("compare")

@@ -137,6 +137,16 @@ class Recover:
 
 
 @dataclass(frozen=True)
+class Doctor:
+    """Say what would stand in the way of a promotion, for each environment, and how to mend it."""
+
+    environment: str = given("Environment of the config; empty: all of them.")
+    config: str = config_input()
+    working_directory: str = directory_input()
+    token: str = token_input()
+
+
+@dataclass(frozen=True)
 class Build:
     """Build the image once, from a commit, and keep it by digest."""
 
@@ -247,6 +257,7 @@ COMMANDS = {
         Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote"),
         Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback"),
         Command("recover", Recover),
+        Command("doctor", Doctor),
         Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
         Command("plan", Plan, (Output("plan", "The plan's hash, which binds the approval to what was approved."),)),
         Command("status", Status),

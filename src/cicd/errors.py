@@ -101,6 +101,18 @@ class LockLost(CicdError):
     code, reason = 26, "lock-lost"
 
 
+class ChecksNotGreen(CicdError):
+    """A check that the config demands has not succeeded on the commit."""
+
+    code, reason = 28, "checks-not-green"
+
+
+class DiskFull(CicdError):
+    """The target's disk has no room for the release."""
+
+    code, reason = 29, "disk-full"
+
+
 class NotProtected(CicdError):
     """The config demands approval and the environment has no required reviewers."""
 

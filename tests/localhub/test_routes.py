@@ -88,6 +88,7 @@ TABLE: dict[tuple[str, str], Callable[[World], Made]] = {
     ("GET", "/rate_limit"): lambda w: ("/rate_limit", None, 200),
     ("GET", "/user"): lambda w: ("/user", None, 200),
     ("GET", "/users/{username}"): lambda w: ("/users/bob", None, 200),
+    ("GET", "{R}/collaborators/{username}/permission"): lambda w: (f"{R}/collaborators/bob/permission", None, 200),
     ("GET", "{R}"): lambda w: (R, None, 200),
     ("GET", "{R}/branches"): lambda w: (f"{R}/branches", None, 200),
     ("GET", "{R}/branches/{branch}"): lambda w: (f"{R}/branches/main", None, 200),

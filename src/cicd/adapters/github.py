@@ -49,12 +49,12 @@ class GitHub:
         """Requests made so far."""
         return self._made.count
 
-    def environment(self, name: str) -> Protection | None:
+    def environment(self, name: str, *, whole: bool = False) -> Protection | None:
         """How an environment is protected; None if there is none of that name.
 
-        No call is made if standing() has just shown reviewers.
+        No call is made if standing() has just shown reviewers, unless the `whole` is wanted, branches included.
         """
-        if name in self._protections:
+        if name in self._protections and not whole:
             return self._protections.pop(name)
         try:
             headers, data = self._read("GET", f"/environments/{name}")
@@ -71,7 +71,18 @@ class GitHub:
                 for entry in rule["reviewers"]
             ],
             self_review=not any(rule.get("prevent_self_review") for rule in rules),
+            any_branch=data.get("deployment_branch_policy") is None,
         )
+
+    def may_write(self, login: str) -> bool:
+        """Whether a person may write to the repository; GitHub ignores reviewers who have no access."""
+        try:
+            _, data = self._read("GET", f"/collaborators/{login}/permission")
+        except GitHubRefused as error:
+            if error.status == 404:
+                return False
+            raise
+        return data["permission"] in ("admin", "write")
 
     def ledger(self, environments: list[str]) -> list[Deployment]:
         """Our deployments in these environments, newest first, in one call; of each the newest hundred."""
@@ -141,6 +152,20 @@ class GitHub:
                 return "diverged"
             raise
         return str(data["status"])
+
+    def checks(self, sha: str, wanted: list[str]) -> dict[str, str]:
+        """How these checks ended on a commit, in one call, or two if some are no check runs but commit statuses.
+
+        Gives name → `success`, `failure`, … of the newest run, or its status such as `in_progress` if it has not ended.
+        """
+        if not wanted:
+            return {}
+        _, data = self._read("GET", f"/commits/{sha}/check-runs?filter=latest&per_page=100")
+        found = {entry["name"]: str(entry["conclusion"] or entry["status"]) for entry in data["check_runs"]}
+        if not set(wanted) <= found.keys():
+            _, data = self._read("GET", f"/commits/{sha}/status?per_page=100")
+            found = {entry["context"]: str(entry["state"]) for entry in data["statuses"]} | found
+        return {name: found[name] for name in wanted if name in found}
 
     def create_deployment(
         self, payload: Payload, environment: str, production: bool, *, maybe_there: bool = False

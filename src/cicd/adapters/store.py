@@ -47,6 +47,18 @@ def build(root: Path, folder: Path, sha: str, files: list[str]) -> str:
     return image
 
 
+def relation(folder: Path, base: str, head: str) -> str:
+    """How `head` stands to `base` by this checkout: ahead, behind, diverged; empty if it does not know both."""
+    ours = ["git", "-C", str(folder)]
+    if run([*ours, "cat-file", "-e", f"{base}^{{commit}}"], check=False).code:
+        return ""
+    done = run([*ours, "rev-list", "--left-right", "--count", f"{base}...{head}"], check=False)
+    if done.code or run([*ours, "rev-parse", "--is-shallow-repository"], check=False).output.strip() != "false":
+        return ""
+    behind, ahead = map(int, done.output.split())
+    return "diverged" if behind and ahead else "behind" if behind else "ahead" if ahead else "identical"
+
+
 def tag_of(folder: Path, sha: str) -> str:
     """A tag of the commit, as a label for people; empty if it has none or is not in this checkout."""
     done = run(["git", "-C", str(folder), "tag", "--points-at", sha, "--sort=-version:refname"], check=False)

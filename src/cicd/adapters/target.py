@@ -142,6 +142,11 @@ class Target:
         """Whether a release lies here, whole."""
         return bool(RELEASE_ID.match(release_id)) and (self.release_folder(release_id) / "record.json").exists()
 
+    def free(self) -> int:
+        """Bytes that are free on the disk of the target."""
+        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        return shutil.disk_usage(there).free
+
     def prune(self, keep: set[str]) -> list[str]:
         """Remove the releases that are not in `keep`; gives their ids."""
         folder = self.folder / "releases"

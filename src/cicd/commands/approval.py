@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
-from cicd.core.approval import Ruling, rule
+from cicd.core.approval import Protection, Ruling, rule
 from cicd.errors import CicdError, NotApproved, NotProtected, Rejected
 
 # Seconds between two looks, from the first to the longest. Only LocalHub ever lets a job come this far unapproved; its
@@ -18,6 +18,7 @@ def require_approval(
     runner: Runner,
     environment: str,
     demanded: bool,
+    protection: Protection | None,
     timeout: float,
     plan_text: str,
     clock: Callable[[], float] = time.monotonic,
@@ -30,13 +31,13 @@ def require_approval(
 
     Args:
         demanded: whether the config says `approval: required`.
+        protection: of the environment on GitHub; None if it has none of that name.
         timeout: seconds to wait.
         plan_text: Markdown for the approver.
 
     Raises:
         NotProtected, Rejected, NotApproved.
     """
-    protection = hub.environment(environment)
     needed = bool(protection and protection.reviewers)
     if needed:
         hub.announce(runner.run_id, environment)

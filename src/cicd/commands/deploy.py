@@ -229,13 +229,7 @@ def locked(
         if hub is None:
             yield None
             return
-        claimant = Claimant(
-            key=claim_of(runner, site.name),
-            by=runner.actor,
-            what=what,
-            run=runner.run_url,
-            place=place_of(site.target.key(), site.name),
-        )
+        claimant = claimant_of(site, runner, what)
         above = site.target.fence()
         try:
             beat = stack.enter_context(
@@ -249,6 +243,12 @@ def locked(
             return
         site.target.raise_fence(beat.token)
         yield beat
+
+
+def claimant_of(site: Site, runner: Runner, what: str) -> Claimant:
+    """Who wants the lock on GitHub, and for what."""
+    place = place_of(site.target.key(), site.name)
+    return Claimant(key=claim_of(runner, site.name), by=runner.actor, what=what, run=runner.run_url, place=place)
 
 
 def claim_of(runner: Runner, environment: str) -> str:

@@ -1,11 +1,14 @@
 """`cicd promote`: take one release into an environment."""
 
+from dataclasses import replace
+
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
 from cicd.commands.approval import require_approval
 from cicd.commands.deploy import Deployer, counted, locked
 from cicd.commands.plan import Proposal, lost_secrets, propose
+from cicd.commands.preflight import environment_facts, release_facts
 from cicd.commands.read import Project, Site
 from cicd.contract import Promote
 from cicd.core.deployment_summary import plan_markdown
@@ -13,7 +16,7 @@ from cicd.core.ledger import current
 from cicd.core.preflight import first_of, refusals
 from cicd.core.release import bare_digest, full_sha
 from cicd.core.results import Result
-from cicd.errors import ConfigError, NotApproved, Poisoned, Stale, UsageError
+from cicd.errors import CicdError, ConfigError, NotApproved, UsageError
 
 
 def main(inputs: Promote, runner: Runner) -> Result:
@@ -33,14 +36,17 @@ def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> R
         with locked(site, runner, hub, "recover", standing.locks[site.name]) as deployer.beat:
             deployer.recover()
             deployer.catch_up()
-    running = current(deployer.ledger, site.name)
-    proposal = propose(project, runner, image, sha, inputs.version, inputs.app_env)
-    relation = hub.compare(running.release.sha, sha) if running and running.release.sha != sha else ""
-    found = refusals(project.config, site.name, proposal.plan.release, deployer.ledger, relation)
-    if inputs.force == "true":
-        found = [error for error in found if not isinstance(error, Stale | Poisoned)]
-    if found:
+    facts = environment_facts(project, runner, hub, replace(standing, ledger=deployer.ledger))
+    proposal, failed = None, None
+    try:
+        proposal = propose(project, runner, image, sha, inputs.version, inputs.app_env)
+    except CicdError as error:
+        failed = error
+    facts = release_facts(facts, project, hub, proposal, failed)
+    if found := refusals(facts, force=inputs.force == "true"):
         raise first_of(found)
+    assert proposal is not None, "what failed is among the refusals"
+    running = current(deployer.ledger, site.name)
     if running and running.verdict == "stable" and runs_already(proposal, site) and inputs.force != "true":
         return nothing_to_do(proposal, running.id)
     if dry:
@@ -58,6 +64,7 @@ def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> R
         runner,
         site.name,
         project.environment.approval == "required",
+        facts.protection,
         minutes(inputs.approval_timeout) * 60,
         plan_markdown(proposal.plan),
     )

@@ -12,10 +12,12 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reviewers: logins and team slugs of which one must approve; empty for none.
         self_review: whether the one who started the run may approve it.
+        any_branch: whether a run of any branch may get there; None where the answer did not say.
     """
 
     reviewers: list[str] = []
     self_review: bool = True
+    any_branch: bool | None = None
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,12 +97,14 @@ class Ports(_Section, frozen=True):
 class Environment(_Section, frozen=True):
     """A GitHub Environment: what comes before it, whether somebody must approve, its own settings and watch.
 
-    Its own `freeze` replaces that of the top level; an empty list is none.
+    `checks` names check runs or commit statuses that must have succeeded on the commit. Its own `freeze` replaces that
+    of the top level; an empty list is none.
     """
 
     ports: Ports
     after: str = ""
     approval: Literal["required", "none"] = "none"
+    checks: list[str] = []
     env: dict[str, str] = {}
     watch: Watch | None = None
     freeze: list[Freeze] | None = None

@@ -34,6 +34,7 @@ class NewUser(msgspec.Struct, frozen=True):
     login: str
     name: str | None = None
     token: str | None = None
+    access: Literal["none", "read", "write", "admin"] = "write"
 
 
 class NewToken(msgspec.Struct, frozen=True):
@@ -70,6 +71,7 @@ def create_user(call: Call) -> Answer:
     """POST users: a person, with a token of theirs. The token is told only here."""
     asked = call.read(NewUser)
     user = ensure_user(call.db, asked.login, asked.name)
+    update(call.db, "users", user["id"], access=asked.access)
     token = make_token(call.db, user_id=user["id"], kind="user", token=asked.token)
     return Answer(201, {"id": user["id"], "login": user["login"], "token": token})
 

@@ -90,7 +90,28 @@ def get_by_username(call: Call) -> Answer:
     return Answer(200, _public_user(call, row))
 
 
+def get_permission(call: Call) -> Answer:
+    """GET collaborators/{username}/permission: what a person may do in the repository."""
+    row = one(call.db, "SELECT * FROM users WHERE login = ?", call.params["username"])
+    if row is None:
+        raise not_found()
+    access = "admin" if row["login"].lower() == call.repo["owner"].lower() else row["access"]
+    rights = {name: access in grades for name, grades in _GRADES.items()}
+    user = {**simple_user(call.base, row), "permissions": rights, "role_name": access}
+    return Answer(200, {"permission": access, "role_name": access, "user": user})
+
+
+_GRADES = {
+    "pull": ("read", "write", "admin"),
+    "triage": ("write", "admin"),
+    "push": ("write", "admin"),
+    "maintain": ("admin",),
+    "admin": ("admin",),
+}
+
+
 ROUTES = [
     Route("GET", "/user", get_authenticated),
     Route("GET", "/users/{username}", get_by_username, "open"),
+    Route("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission", get_permission),
 ]

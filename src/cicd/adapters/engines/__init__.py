@@ -17,6 +17,9 @@ class Engine(Protocol):
     def require_image(self, image: str) -> Path:
         """The image's file. Raises ImageMissing."""
 
+    def size(self, image: str) -> int:
+        """Bytes of an image that is there."""
+
     def prepare(self, record: Record, settings: Mapping[str, str]) -> None:
         """Lay a release out on the target. Raises PrepareFailed, ImageMissing, DependenciesFailed."""
 

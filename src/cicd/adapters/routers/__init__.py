@@ -18,6 +18,9 @@ class Router(Protocol):
     def close(self) -> None:
         """Send traffic nowhere: there is no release to send it to."""
 
+    def runs(self) -> bool:
+        """Whether it answers on its port already."""
+
     def stop(self) -> None:
         """End the router; one that does not run is fine."""
 

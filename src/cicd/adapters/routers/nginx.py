@@ -104,6 +104,9 @@ class Nginx:
         if master := self._master():
             master.send_signal(signal.SIGHUP)
 
+    def runs(self) -> bool:
+        return self._master() is not None
+
     def stop(self) -> None:
         if master := self._master():
             stop(ProcessId(master.pid, master.create_time()))

@@ -1,0 +1,80 @@
+"""Looks up what core/preflight judges: on GitHub, on the target, in the checkout."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from cicd.adapters.github import GitHub
+from cicd.adapters.github_standing import Standing
+from cicd.adapters.ports import require_free
+from cicd.adapters.runner import Runner
+from cicd.adapters.store import relation
+from cicd.commands.deploy import claimant_of
+from cicd.commands.plan import Proposal
+from cicd.commands.read import Project
+from cicd.core import lock
+from cicd.core.ledger import current
+from cicd.core.preflight import Facts
+from cicd.errors import CicdError
+
+T = TypeVar("T")
+SPACE = 64 * 1024 * 1024  # bytes that logs, settings and interpreters may take beside the release itself
+
+
+def environment_facts(
+    project: Project, runner: Runner, hub: GitHub, standing: Standing, *, whole: bool = False
+) -> Facts:
+    """What can be known without a release; `whole`: with what costs a call more and refuses nothing."""
+    site, locks = project.site, standing.locks
+    found: list[CicdError] = []
+    now = time.time()
+    if held := lock.refusal(site.name, locks[site.name], claimant_of(site, runner, "promote"), now):
+        found.append(held)
+    if not site.router.runs():
+        caught(found, lambda: require_free(site.ports.router, "the router"))
+    return Facts(
+        config=project.config,
+        environment=site.name,
+        now=now,
+        ledger=standing.ledger,
+        protection=caught(found, lambda: hub.environment(site.name, whole=whole)),
+        free=site.target.free(),
+        needed=SPACE,
+        found=found,
+    )
+
+
+def release_facts(
+    facts: Facts, project: Project, hub: GitHub, proposal: Proposal | None, failed: CicdError | None
+) -> Facts:
+    """The same with a release, as far as it could be proposed."""
+    if proposal is None:
+        return replace(facts, found=[*facts.found, failed] if failed else facts.found)
+    found, release = list(facts.found), proposal.plan.release
+    running = current(facts.ledger, facts.environment)
+    size = project.site.engine.size(release.image)
+    return replace(
+        facts,
+        found=found,
+        needed=SPACE + 3 * size,
+        release=release,
+        relation=relation_of(project, hub, running.release.sha, release.sha) if running else "",
+        checks=caught(found, lambda: hub.checks(release.sha, project.environment.checks)) or {},
+    )
+
+
+def relation_of(project: Project, hub: GitHub, base: str, head: str) -> str:
+    """How `head` stands to `base`: the checkout is asked first, which costs no call."""
+    if base == head:
+        return "identical"
+    return relation(project.folder, base, head) or hub.compare(base, head)
+
+
+def caught(found: list[CicdError], look: Callable[[], T]) -> T | None:
+    """What a look gives; an error goes to the others, for all are told at once."""
+    try:
+        return look()
+    except CicdError as error:
+        found.append(error)
+        return None
