@@ -74,7 +74,8 @@ def _read(number: str, before: str, path: str, files: Files, downs: Mapping[str,
 def parts(text: str) -> tuple[str, str | None]:
     """The way up and the way down of one file; all of it is the way up where no line divides it."""
     marks = list(MARKER.finditer(text))
-    found: dict[str, str] = {}
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
-        found[mark["way"].lower()] = text[mark.end() : following.start() if following else len(text)]
-    return (found.get("up", ""), found.get("down")) if marks else (text, None)
+    if not marks:
+        return text, None
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    found = {mark["way"].lower(): text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)}
+    return found.get("up", ""), found.get("down")

@@ -138,7 +138,8 @@ ACTIONS: list[tuple[str, Action]] = [
 
 
 def _create_table(match: re.Match[str], made: set[str]) -> Change:
-    made.add(_plain(match[1]))
+    if "if not exists" not in match[0].lower():  # that one may be older
+        made.add(_plain(match[1]))
     return adding(f"creates table `{_plain(match[1])}`")
 
 
@@ -151,8 +152,8 @@ def _unique_index(match: re.Match[str], made: set[str]) -> Change:
 def _update(match: re.Match[str], made: set[str]) -> Change:
     """Filling columns that this migration has added overwrites nothing."""
     table, rest = _plain(match[1]), match[2]
-    targets = re.findall(r"(?:^|, ?)\(?\"?(\w+)\"? ?=", re.split(r"\b(?:where|from)\b", rest, flags=re.I)[0])
-    if table in made or (targets and all(f"{table}.{target}" in made for target in targets)):
+    targets = [re.match(rf"{NAME} ?=", part) for part in _parts(rest, "comma")]
+    if table in made or all(target and f"{table}.{_plain(target[1])}" in made for target in targets):
         return adding(f"fills `{table}`")
     return overwriting(f"overwrites rows of `{table}`")
 
