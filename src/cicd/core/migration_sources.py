@@ -17,3 +17,10 @@ def read_migrations(deploy: Deploy, files: Files) -> list[Migration]:
     if deploy.migrate == "alembic":
         return alembic_source.read_migrations(files)
     return sql_migrations.read_migrations(files, deploy.migrations.folder) if deploy.migrate == "command" else []
+
+
+def folder_of(deploy: Deploy, alembic_ini: str) -> str:
+    """The folder that holds the migrations' files. `alembic_ini`: its text, if there is one."""
+    if deploy.migrate == "alembic":
+        return f"{alembic_source.script_folder(alembic_ini)}/versions"
+    return deploy.migrations.folder

@@ -9,7 +9,7 @@ from typing import Protocol
 from cicd.adapters.engines import Engine
 from cicd.adapters.migrators import alembic, command
 from cicd.adapters.migrators.alembic import Run
-from cicd.adapters.migrators.alone import alone
+from cicd.adapters.migrators.alone import run_alone
 from cicd.core.config import Migrations
 from cicd.core.migrations import Migration
 from cicd.core.release import Record
@@ -82,13 +82,13 @@ class ByDriver:
     """With the driver that the release's own record names: it knows the way that its migrations are written."""
 
     def current(self, engine: Engine, record: Record) -> str:
-        return alone(engine, record, _driver(record).current)
+        return run_alone(engine, record, _driver(record).current)
 
     def upgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        alone(engine, record, lambda run: _driver(record).upgrade(run, revision))
+        run_alone(engine, record, lambda run: _driver(record).upgrade(run, revision))
 
     def downgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        alone(engine, record, lambda run: _driver(record).downgrade(run, revision))
+        run_alone(engine, record, lambda run: _driver(record).downgrade(run, revision))
 
 
 def _driver(record: Record) -> Driver:

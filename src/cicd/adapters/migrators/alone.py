@@ -27,7 +27,9 @@ class _LockNotHad(Exception):
     """The migration waited for a lock in vain; `args[0]` is how it ended."""
 
 
-def alone(engine: Engine, record: Record, act: Callable[[Run], T], pause: Callable[[float], None] = time.sleep) -> T:
+def run_alone(
+    engine: Engine, record: Record, act: Callable[[Run], T], pause: Callable[[float], None] = time.sleep
+) -> T:
     """Do something with a release's schema: migrations in this database never run at once.
 
     Args:

@@ -9,12 +9,13 @@ import getpass
 import hashlib
 import random
 import re
+import secrets
 import ssl
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from cicd.errors import DatabaseUnavailable
 
@@ -86,6 +87,9 @@ class Session:
                 next_step="see that the database is up and lets this role end its own sessions, then run this again",
             ) from error
 
+    def tell(self, statement: str) -> None:
+        self._rows(statement)
+
     def lock(self, wait: float) -> None:
         """Take the lock that every migration of this database takes; it is gone when the session is.
 
@@ -142,6 +146,18 @@ class Session:
                     next_step=f"`select pg_terminate_backend({min(left)})` as an administrator, then run this again",
                 )
             time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def scratch_database(url: str) -> Iterator[str]:
+    """A new, empty database beside the one of `url`, by its URL; nothing is left of it at the end of the block."""
+    name = f"scratch_{secrets.token_hex(6)}"
+    with Session.opened(url) as session:
+        session.tell(f'create database "{name}"')
+        try:
+            yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        finally:
+            session.tell(f'drop database "{name}" with (force)')
 
 
 def arguments(url: str) -> dict[str, Any]:
