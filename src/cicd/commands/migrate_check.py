@@ -24,8 +24,8 @@ def has_database(servers: Sequence[Wanted]) -> bool:
 def schema_of(migrate: list[str], config: Config | None) -> Deploy | None:
     """The config's own way to migrate, if that is what is run."""
     deploy = config.deploy if config else None
-    if migrate == [ALEMBIC]:
-        return deploy if deploy and deploy.migrate == ALEMBIC else Deploy(run="", migrate="alembic")
+    if migrate == ["alembic"]:
+        return deploy if deploy and deploy.migrate == "alembic" else Deploy(run="", migrate="alembic")
     by_command = deploy and deploy.migrate == "command" and migrate == shlex.split(deploy.migrations.up)
     return deploy if by_command else None
 

@@ -276,6 +276,9 @@ def summary(data: Mapping[str, Any]) -> str:
     if migrated := data["migrated"]:
         revision = inline(migrated["revision"]) or "-"
         lines.append(f"| schema | {revision} | {inline(migrated['command'])} | {migrated['seconds']:.1f} s |")
+        if "both_ways" in migrated:
+            tried, rest = (inline(", ".join(migrated[name])) or "none" for name in ("both_ways", "up_only"))
+            lines += ["", f"Migrations tried up, down and up again: {tried}; up only: {rest}."]
     return "\n".join(lines)
 
 
