@@ -71,6 +71,10 @@ class SetupEnv:
         "Python to make the environment from: a version or a path; empty: the config's, else the one at hand."
     )
     migrate: str = given("Command that brings the schema up to date; empty: the config's; `none`: nothing is run.")
+    migrate_check: str = given(
+        "Migrations to try up, down and up again in a database of their own: `all`, `none`, or those that a commit does"
+        " not have, such as `origin/main`; empty: all if the config says `check: true`."
+    )
 
 
 @dataclass(frozen=True)

@@ -245,6 +245,12 @@ class DependenciesFailed(CicdError):
     code, reason = 51, "dependencies-failed"
 
 
+class DatabaseUnavailable(CicdError):
+    """The database cannot be reached, or others hold a lock that a migration needs."""
+
+    code, reason = 52, "database-unavailable"
+
+
 class TestsFailed(CicdError):
     """Tests failed."""
 

@@ -4,9 +4,10 @@ from typing import Any, cast
 import pytest
 
 from cicd.adapters.migrators import MIGRATORS, alembic
-from cicd.adapters.process import Completed
+from cicd.adapters.process import Completed, ProcessId
 from cicd.core.config import Deploy
 from cicd.errors import MigrationFailed
+from tests.adapters.releases import record_of
 
 LOG = "INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.\n"
 
@@ -23,8 +24,14 @@ class Project:
         code, output = self.answers[" ".join(argv).partition("-m alembic ")[2]]
         return Completed(tuple(argv), code, output, 0.1)
 
-    def run_in(self, record: object, argv: Sequence[str]) -> Completed:
+    def run_in(self, record: object, argv: Sequence[str], extra: object, timeout: float) -> Completed:
         return self(argv)
+
+    def setting(self, record: object, name: str) -> str:
+        return ""
+
+    def left_behind(self) -> list[ProcessId]:
+        return []
 
 
 @pytest.mark.parametrize(
@@ -69,13 +76,13 @@ def test_alembic_that_is_not_installed() -> None:
 
 
 def test_each_choice_of_the_config_has_a_migrator() -> None:
-    assert set(MIGRATORS) == {"alembic", "none"} == set(Deploy.__annotations__["migrate"].__args__)
+    assert set(MIGRATORS) == {"alembic", "command", "none"} == set(Deploy.__annotations__["migrate"].__args__)
 
 
 def test_the_release_s_engine_runs_it() -> None:
     project = Project({"upgrade head": (0, ""), "downgrade base": (0, "")})
     engine = cast(Any, project)
-    migrator, record = MIGRATORS["alembic"], cast(Any, None)
+    migrator, record = MIGRATORS["alembic"], record_of(Deploy(run="x", migrate="alembic"))
     migrator.upgrade(engine, record, "")
     migrator.downgrade(engine, record, "base")
     MIGRATORS["none"].upgrade(engine, record, "x")

@@ -1,87 +1,16 @@
 import pytest
 
-from cicd.core.migrations import Migration, between, head, read_migration, read_migrations, script_folder
+from cicd.core.migrations import (
+    Migration,
+    between,
+    breaking_old_code,
+    declaration,
+    judged,
+    lost_on_the_way_back,
+    why_no_way_back,
+)
+from cicd.core.schema_changes import Change, adding, altering, breaking, losing
 from cicd.errors import ConfigError
-
-SOURCE = '''"""{title}"""
-from alembic import op
-revision = "{revision}"
-down_revision = {down!r}
-def upgrade():
-    {up}
-def downgrade():
-    {back}
-'''
-
-
-def source(
-    revision: str, down: str | None, up: str = "op.add_column('a', c)", back: str = "op.drop_column('a', 'b')"
-) -> str:
-    return SOURCE.format(title=f"Title of {revision}", revision=revision, down=down, up=up, back=back)
-
-
-def files(*sources: str) -> dict[str, str]:
-    made = {f"migrations/versions/{number}.py": text for number, text in enumerate(sources)}
-    return {"alembic.ini": "[alembic]\nscript_location = %(here)s/migrations\n", **made}
-
-
-@pytest.mark.parametrize(
-    ("up", "back", "kind"),
-    [
-        ("op.add_column('a', c)", "op.drop_column('a', 'b')", "expand"),
-        ("op.create_table('a')", "op.drop_table('a')", "expand"),
-        ("op.drop_column('a', 'b')", "op.add_column('a', c)", "reversible"),
-        ("op.execute('UPDATE a')", "op.execute('UPDATE b')", "reversible"),
-        ("op.add_column('a', c)", "pass", "irreversible"),
-        ("op.drop_table('a')", "raise NotImplementedError", "irreversible"),
-    ],
-)
-def test_classes(up: str, back: str, kind: str) -> None:
-    migration = read_migration(source("1", None, up, back), "x.py")
-    assert migration is not None
-    assert migration.kind == kind
-
-
-def test_they_come_in_order_whatever_their_names() -> None:
-    found = read_migrations(files(source("c", "b"), source("a", None), source("b", "a")))
-    assert [migration.revision for migration in found] == ["a", "b", "c"]
-    assert head(found) == "c"
-    assert found[0].title == "Title of a"
-
-
-@pytest.mark.parametrize(
-    ("sources", "message"),
-    [
-        ([source("a", None), source("b", None)], "two migrations follow"),
-        ([source("a", None), source("c", "b")], "follow none"),
-        ([source("a", "b"), source("b", "a")], "follow none"),
-        (["def broken("], "not valid Python"),
-    ],
-)
-def test_what_is_no_line_is_refused(sources: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        read_migrations(files(*sources))
-
-
-def test_without_alembic_ini() -> None:
-    with pytest.raises(ConfigError, match=r"no alembic\.ini"):
-        read_migrations({})
-
-
-def test_no_migration_yet() -> None:
-    assert head(read_migrations(files())) == ""
-
-
-def test_a_python_file_that_is_no_migration() -> None:
-    assert read_migration("x = 1", "x.py") is None
-
-
-@pytest.mark.parametrize(
-    "text", ["[alembic]\nscript_location = db/migrations", "[alembic]\nscript_location = %(here)s/db/migrations"]
-)
-def test_script_folder(text: str) -> None:
-    assert script_folder(text) == "db/migrations"
-
 
 LINE = [Migration(revision=name, down="", kind="expand") for name in "abcd"]
 
@@ -92,3 +21,64 @@ LINE = [Migration(revision=name, down="", kind="expand") for name in "abcd"]
 )
 def test_between(low: str, high: str, expected: str) -> None:
     assert "".join(migration.revision for migration in between(LINE, low, high)) == expected
+
+
+UP, DOWN = [losing("drops column `a.b`")], [adding("adds `a.b`")]
+
+
+@pytest.mark.parametrize(
+    ("text", "down", "kind", "loses"),
+    [
+        ("", DOWN, "irreversible", ["drops column `a.b`"]),
+        ("# cicd: reversible, it was always empty", DOWN, "reversible", []),
+        ("  -- cicd: expand: nobody reads it", DOWN, "expand", []),
+        ("-- cicd: irreversible — data moved", DOWN, "irreversible", ["drops column `a.b`"]),
+    ],
+)
+def test_the_author_s_word_goes_before(text: str, down: list[Change], kind: str, loses: list[str]) -> None:
+    migration = judged("1", "", "", UP, down, text, "x")
+    assert (migration.kind, migration.loses) == (kind, loses)
+    assert bool(migration.breaks) == (kind != "expand")
+    assert bool(migration.declared) == bool(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "down", "message"),
+    [
+        ("# cicd: expand", DOWN, "without a reason"),
+        ("# cicd: harmless, trust me", DOWN, "declares nothing"),
+        ("# cicd: reversible, trust me", None, "has no way down"),
+    ],
+)
+def test_a_declaration_must_be_able_to_be_true(text: str, down: list[Change] | None, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        judged("1", "", "", UP, down, text, "x")
+
+
+def test_nothing_declared() -> None:
+    assert declaration("# about cicd: expand\nx = 1", "x") == (None, "")
+
+
+def test_an_altering_change_is_neither_expanding_nor_breaking() -> None:
+    migration = judged("1", "", "", [altering("drops index `i`")], [adding("creates an index")], "", "x")
+    assert (migration.kind, migration.breaks) == ("reversible", [])
+
+
+def test_a_refused_rollback_says_why_and_what_it_would_cost() -> None:
+    three = judged("3", "2", "", [adding("adds `a.c`")], [losing("drops column `a.c`")], "", "x")
+    two = judged("2", "1", "", UP, DOWN, "", "x")
+    assert why_no_way_back([three]) == ""
+    assert why_no_way_back([three, two]) == (
+        "2 drops column `a.b`, and what it took is gone. To take back would be 3, 2;"
+        " what was written since would be lost: 3 drops column `a.c`"
+    )
+    one = judged("1", "", "", [adding("adds `a.d`")], None, "", "x")
+    assert why_no_way_back([one]).startswith("1 has no way down. To take back would be 1; no way down drops")
+    said = judged("4", "3", "", [], [], "# cicd: irreversible, mails went out", "x")
+    assert why_no_way_back([said]).startswith("4 is declared irreversible (mails went out)")
+
+
+def test_what_breaks_the_old_code_can_be_said_before() -> None:
+    one = judged("1", "", "", [breaking("renames table `a`"), adding("adds `b.c`")], DOWN, "", "x")
+    assert breaking_old_code([one]) == ["1 renames table `a`"]
+    assert lost_on_the_way_back([one]) == []

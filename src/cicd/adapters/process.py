@@ -187,6 +187,17 @@ def with_variable(name: str, value: str) -> list[ProcessId]:
     return found
 
 
+def clients(processes: Sequence[ProcessId]) -> set[tuple[str, int]]:
+    """IP and port of each connection that these processes have made."""
+    made = set()
+    for process in processes:
+        with contextlib.suppress(psutil.Error, OSError):
+            for connection in psutil.Process(process.pid).net_connections("tcp"):
+                if connection.raddr:
+                    made.add((connection.laddr.ip.removeprefix("::ffff:"), connection.laddr.port))
+    return made
+
+
 def stop(process: ProcessId, *, grace: float = 10.0) -> None:
     """End a process and its children: SIGTERM, then SIGKILL after `grace` seconds. One that is gone is fine."""
     found = find(process)

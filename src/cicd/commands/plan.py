@@ -9,7 +9,8 @@ from cicd.adapters.store import read_texts, tag_of
 from cicd.commands.read import Project, Site
 from cicd.contract import Plan as Inputs
 from cicd.core.deployment_summary import plan_markdown
-from cicd.core.migrations import Migration, between, head, read_migrations
+from cicd.core.migration_sources import read_migrations, suffixes
+from cicd.core.migrations import between, head
 from cicd.core.plan import Plan, Running, plan_promotion
 from cicd.core.release import Record, Release, bare_digest, config_digest, digest, full_sha, parse_dotenv
 from cicd.core.results import Result
@@ -60,9 +61,8 @@ def propose(project: Project, runner: Runner, image: str, sha: str, version: str
     """Decide what putting an image into an environment means now. Raises ImageMissing, ConfigError."""
     site = project.site
     path = site.engine.require_image(image)
-    migrations: list[Migration] = []
-    if site.deploy.migrate == "alembic":
-        migrations = read_migrations(read_texts(path, (".py", "alembic.ini")))
+    wanted = suffixes(site.deploy)
+    migrations = read_migrations(site.deploy, read_texts(path, wanted) if wanted else {})
     secrets = parse_dotenv(app_env)
     for value in secrets.values():
         if len(value) >= SHORTEST_SECRET:

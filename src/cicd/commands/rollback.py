@@ -12,7 +12,7 @@ from cicd.commands.read import Site, read_config, site_of_target
 from cicd.contract import Rollback
 from cicd.core.deployment_summary import plan_markdown
 from cicd.core.ledger import last_healthy, poisoned
-from cicd.core.migrations import Migration, between
+from cicd.core.migrations import Migration, between, why_no_way_back
 from cicd.core.plan import Plan, Running, plan_rollback
 from cicd.core.results import Result
 from cicd.errors import CicdError, GitHubRefused, GitHubUnavailable, NothingToRollBackTo, RateLimited
@@ -139,11 +139,10 @@ def propose_rollback(site: Site, release_id: str, running: Running) -> Plan:
             f"{running.release.name} is what runs in `{site.name}`", next_step="name another release with `to`"
         )
     back = to_take_back(site, record.release.schema, running)
-    stuck = [migration.revision for migration in back if migration.kind == "irreversible"]
-    if stuck:
+    if why := why_no_way_back(back):
         raise NothingToRollBackTo(
-            f"Migration {', '.join(stuck)} has no way back",
-            cause=f"the release that runs brought it, and {record.release.name} has another schema",
+            f"The schema has no way back to {record.release.name}",
+            cause=why,
             next_step="promote a mended release instead; what runs was not touched",
         )
     return plan_rollback(site.name, record.release, running, back)

@@ -24,8 +24,9 @@ from cicd.adapters.services import SERVICES
 from cicd.adapters.services.job import Job, Server
 from cicd.adapters.services.server import check_settings, start
 from cicd.adapters.together import interruptible, together
+from cicd.commands.migrate_check import check_migrations, has_database, schema_of, to_check
 from cicd.contract import SetupEnv
-from cicd.core.config import Config, parse_config
+from cicd.core.config import Config, Deploy, parse_config
 from cicd.core.markdown import inline
 from cicd.core.results import Result
 from cicd.core.services import Wanted, wanted_services, will_do
@@ -45,6 +46,8 @@ class Plan:
         requirements: what to install.
         migrate: command that brings the schema up to date; empty for none.
         folder: the project's.
+        schema: how the config says that the schema is migrated; None when `migrate` is another command.
+        check: what to try up, down and up again: `all`, what a commit does not have, or empty for nothing.
     """
 
     servers: list[Wanted]
@@ -52,6 +55,8 @@ class Plan:
     requirements: Requirements
     migrate: list[str]
     folder: Path
+    schema: Deploy | None = None
+    check: str = ""
 
 
 def main(inputs: SetupEnv, runner: Runner) -> Result:
@@ -90,7 +95,10 @@ def decide(inputs: SetupEnv, config: Config | None) -> Plan:
         check_settings(wanted)
     requirements = find_requirements(inputs.requirements, config.requirements if config else [], folder)
     python = inputs.python or (config.python if config else "")
-    return Plan(servers, python, requirements, migration(inputs.migrate, config, servers), folder.resolve())
+    migrate = migration(inputs.migrate, config, servers)
+    schema = schema_of(migrate, config)
+    check = to_check(inputs.migrate_check, schema, servers)
+    return Plan(servers, python, requirements, migrate, folder.resolve(), schema, check)
 
 
 def migration(given: str, config: Config | None, servers: Sequence[Wanted]) -> list[str]:
@@ -102,9 +110,10 @@ def migration(given: str, config: Config | None, servers: Sequence[Wanted]) -> l
             return shlex.split(given)
         except ValueError as error:
             raise UsageError(f"migrate cannot be split: {error}", next_step="close the quotes") from error
-    configured = config.deploy.migrate if config and config.deploy else "none"
-    has_database = any(wanted.name == "postgres" for wanted in servers)
-    return [ALEMBIC] if configured == ALEMBIC and has_database else []
+    if not config or not config.deploy or not has_database(servers):
+        return []
+    deploy = config.deploy
+    return {"alembic": [ALEMBIC], "command": shlex.split(deploy.migrations.up), "none": []}[deploy.migrate]
 
 
 def bring_up(plan: Plan, job: Job, runner: Runner, start_server: Callable[..., Server]) -> Result:
@@ -174,28 +183,32 @@ def _migrate(plan: Plan, servers: Mapping[str, Server], venv: Venv | Python, run
     if not plan.migrate:
         return {}
     started, env = time.monotonic(), _project_env(servers, venv, runner)
-
-    def in_project(argv: Sequence[str]) -> Completed:
-        return run(argv, env=env, cwd=plan.folder, check=False, timeout=MIGRATION_LIMIT)
-
-    command = shlex.join(plan.migrate)
+    tried = {}
+    if plan.schema and plan.check:
+        python = str(_interpreter(venv))
+        tried = check_migrations(plan.schema, plan.check, plan.folder, python, env, partial(_in_project, plan), runner)
+    in_project, command, revision = partial(_in_project, plan, env), shlex.join(plan.migrate), ""
     if plan.migrate == [ALEMBIC]:
         alembic.upgrade(in_project, python=str(_interpreter(venv)))
         revision = alembic.current(in_project, python=str(_interpreter(venv)))
     else:
-        done, revision = in_project(plan.migrate), ""
+        done = in_project(plan.migrate)
         if done.code or done.timed_out:
-            raise alembic.failure(done, command)
+            raise alembic.failure(done, command, again=command)
     seconds = round(time.monotonic() - started, 3)
     runner.say(f"Schema brought up to date by `{command}` in {seconds:.1f} s" + (f": {revision}" if revision else ""))
-    return {"command": command, "revision": revision, "seconds": seconds}
+    return {"command": command, "revision": revision, "seconds": seconds, **tried}
+
+
+def _in_project(plan: Plan, env: Mapping[str, str], argv: Sequence[str]) -> Completed:
+    return run(argv, env=env, cwd=plan.folder, check=False, timeout=MIGRATION_LIMIT)
 
 
 def _project_env(servers: Mapping[str, Server], venv: Venv | Python, runner: Runner) -> dict[str, str]:
     """What the job's later steps will have."""
     urls = {SERVICES[name].VARIABLE: server.url for name, server in servers.items()}
     path = f"{_interpreter(venv).parent}{os.pathsep}{runner.env.get('PATH', '')}"
-    return {**runner.env, **urls, "PATH": path}
+    return {"PGSSLMODE": "disable", **runner.env, **urls, "PATH": path}  # our server has no TLS; Go's driver demands it
 
 
 def _interpreter(venv: Venv | Python) -> Path:
@@ -263,6 +276,9 @@ def summary(data: Mapping[str, Any]) -> str:
     if migrated := data["migrated"]:
         revision = inline(migrated["revision"]) or "-"
         lines.append(f"| schema | {revision} | {inline(migrated['command'])} | {migrated['seconds']:.1f} s |")
+        if "both_ways" in migrated:
+            tried, rest = (inline(", ".join(migrated[name])) or "none" for name in ("both_ways", "up_only"))
+            lines += ["", f"Migrations tried up, down and up again: {tried}; up only: {rest}."]
     return "\n".join(lines)
 
 

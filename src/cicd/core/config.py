@@ -1,5 +1,7 @@
 """`.github/cicd.yml`: its types, which are also its JSON Schema, and what must hold between its values."""
 
+import re
+import shlex
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -66,6 +68,36 @@ class Watch(_Section, frozen=True):
     samples: Positive = 20
 
 
+class Migrations(_Section, frozen=True):
+    """How the schema is brought to a revision and back.
+
+    `folder`, `up`, `down`, `current` and `applied` are for `migrate: command`. `folder` holds SQL files whose names
+    begin with a number, their revision. `up` applies all that are not applied. `down` takes migrations back: once, to
+    the revision `$REVISION` (`0` for none) or over `$STEPS` migrations where it names one of these; else it takes back
+    one, and is run for each. `current` prints which are applied: of its lines, those that `applied` matches count, and
+    the match's first group is a number. They are run without a shell, in the release's folder, with its settings in
+    their environment; no setting is filled in, for all can read a command line.
+
+    `lock-timeout` is how long a statement may wait for a lock while queries queue up behind it, `statement-timeout` how
+    long it may take, `within` how long all may take. A lock that was not to be had is tried for again, `attempts`
+    times in all. `url` names the setting with the database's URL: when that is PostgreSQL, two migrations never run at
+    once, and these times hold for every driver; empty: do without. It must lead to the database itself, not to a
+    pooler that shares sessions. `check` lets setup-env try each migration up, down and up again.
+    """
+
+    folder: str = "db/migrations"
+    up: str = ""
+    down: str = ""
+    current: str = ""
+    applied: str = r"(?:\[[Xx]\] *)?(\d+)"
+    lock_timeout: Duration = 5
+    statement_timeout: Duration = 300
+    within: Duration = 600
+    attempts: Positive = 5
+    url: str = "DATABASE_URL"
+    check: bool = False
+
+
 class Deploy(_Section, frozen=True):
     """How releases run.
 
@@ -80,7 +112,8 @@ class Deploy(_Section, frozen=True):
     requirements: list[str] = []
     files: list[str] = []
     env: dict[str, str] = {}
-    migrate: Literal["alembic", "none"] = "none"
+    migrate: Literal["alembic", "command", "none"] = "none"
+    migrations: Migrations = Migrations()
     health: Health = Health()
     watch: Watch = Watch()
     keep: Annotated[int, msgspec.Meta(ge=2)] = 5
@@ -141,6 +174,7 @@ def parse_config(text: str, path: str) -> Config:
         *_port_problems(config),
         *_reference_problems(config),
         *_freeze_problems(config),
+        *_migration_problems(config),
     ]
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}", next_step="mend the file, then run it again")
@@ -199,6 +233,33 @@ def _freeze_problems(config: Config) -> list[str]:
         for index, window in enumerate(windows)
         if (found := freeze_problem(window))
     ]
+
+
+def _migration_problems(config: Config) -> list[str]:
+    """A command must be there, and able to be split; its pattern must find a number."""
+    if config.deploy is None or config.deploy.migrate != "command":
+        return []
+    settings, problems = config.deploy.migrations, []
+    for name in ("up", "down", "current"):
+        command = getattr(settings, name)
+        try:
+            parts = shlex.split(command)
+        except ValueError as error:
+            problems.append(f"deploy.migrations.{name}: {error}")
+            continue
+        if not parts:
+            problems.append(f"deploy.migrations.{name} is missing: `migrate: command` needs it")
+        if filled := set(re.findall(r"\$\{?(\w+)", command)) - {"REVISION", "STEPS"}:
+            problems.append(
+                f"deploy.migrations.{name}: ${min(filled)} is not filled in, for all can read a command line;"
+                " the program reads it from its environment"
+            )
+    try:
+        if not re.compile(settings.applied).groups:
+            problems.append("deploy.migrations.applied: it needs a group around the number, such as `(\\d+)`")
+    except re.error as error:
+        problems.append(f"deploy.migrations.applied: {error}")
+    return problems
 
 
 def environment_of(config: Config, name: str) -> Environment:

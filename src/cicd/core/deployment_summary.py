@@ -1,6 +1,7 @@
 """Plans and outcomes as Markdown for the job's summary and the approver."""
 
 from cicd.core.markdown import inline
+from cicd.core.migrations import Migration
 from cicd.core.plan import Plan
 
 ICONS = {"stable": "✅", "failed": "❌", "rolled-back": "↩️", "inconclusive": "❔"}
@@ -18,12 +19,23 @@ def plan_markdown(plan: Plan, *, secrets_known: bool = True) -> str:
         f"- **settings that change** {', '.join(f'`{inline(name)}`' for name in plan.settings) or 'none'}"
         + ("" if secrets_known else "; secret ones are not visible to this job"),
     ]
-    lines += [
-        f"- **migration** `{inline(migration.revision)}` {migration.kind}: {inline(migration.title)}"
-        for migration in plan.migrations
-    ]
+    lines += [migration_line(migration, taken_back=plan.kind == "rollback") for migration in plan.migrations]
     lines += ["", "Steps: " + " → ".join(str(step) for step in plan.steps), "", f"Plan `{plan.hash}`"]
     return "\n".join(lines)
+
+
+def migration_line(migration: Migration, *, taken_back: bool) -> str:
+    """One migration, for the one who approves: what it is, and what suffers."""
+    line = f"- **migration** `{inline(migration.revision)}` {migration.kind}: {inline(migration.title)}"
+    if migration.declared:
+        line += f" (declared so: {inline(migration.declared)})"
+    if taken_back:
+        return line + (
+            f"; **loses what was written since**: {inline('; '.join(migration.cost))}" if migration.cost else ""
+        )
+    if migration.breaks:
+        line += f"; **breaks the code that runs**: {inline('; '.join(migration.breaks))}"
+    return line + (f"; **loses data**: {inline('; '.join(migration.loses))}" if migration.loses else "")
 
 
 def outcome_markdown(plan: Plan, verdict: str, message: str, seconds: dict[str, float], approved_by: list[str]) -> str:

@@ -1,17 +1,20 @@
-"""What the migrations of a release are, read from their source: order, head, and whether each can be taken back."""
+"""What the migrations of a release are: their order, what each does, and whether it can be taken back.
 
-import ast
-import configparser
+Their sources are read by alembic_source and sql_source; nothing here knows the language that they are written in.
+"""
+
 import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
+from cicd.core.schema_changes import Change
 from cicd.errors import ConfigError
 
 Class = Literal["expand", "reversible", "irreversible"]
-EXPANDING = {"add_column", "create_table", "create_index"}
+# `# cicd: expand, because the column is not read yet` in Python, `-- cicd: …` in SQL.
+DECLARATION = re.compile(r"^[ \t]*(?:#|--)[ \t]*cicd:[ \t]*(\w+)[ \t,;:—-]*(.*)$", re.M)
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,101 +23,77 @@ class Migration(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         revision: its name.
         down: the revision before it; empty for the first.
-        kind: `expand` only adds, so that the code before it goes on working; `reversible` has a way down;
-            `irreversible` has none.
-        title: the first line of its docstring.
+        kind: `expand` only adds, so that the code before it goes on working; `reversible` changes more, and can be
+            taken back without loss of what was there before it; `irreversible` has no way down, or drops or
+            overwrites data on its way up.
+        title: for people.
+        breaks: what in it the code that ran before may fail on.
+        loses: data that its way up drops or overwrites.
+        cost: data that its way down drops or overwrites, with what was written to it since.
+        way_down: whether it has one.
+        declared: why its author says that it is of this kind; empty if that was read from what it does.
     """
 
     revision: str
     down: str
     kind: Class
     title: str = ""
+    breaks: list[str] = []
+    loses: list[str] = []
+    cost: list[str] = []
+    way_down: bool = True
+    declared: str = ""
 
 
-def script_folder(alembic_ini: str) -> str:
-    """Where alembic.ini says the migrations are, relative to it."""
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read_string(alembic_ini)
-    except configparser.Error as error:
-        raise ConfigError(f"alembic.ini cannot be read: {error}", next_step="mend the file") from error
-    location = parser.get("alembic", "script_location", fallback="migrations")
-    return re.sub(r"^%\(here\)s/?", "", location).strip("/")
-
-
-def read_migrations(files: Mapping[str, str]) -> list[Migration]:
-    """The migrations of a release, first to last.
-
-    Args:
-        files: path → text of everything in the image that may matter: alembic.ini and Python files.
+def judged(
+    revision: str, before: str, title: str, up: Sequence[Change], down: Sequence[Change] | None, text: str, path: str
+) -> Migration:
+    """A migration from what it does on its way up and down (None: no way down). Its author's word goes before.
 
     Raises:
-        ConfigError: no alembic.ini, a migration that cannot be read, or more than one head.
+        ConfigError: a declaration without a reason, or of what cannot be.
     """
-    if "alembic.ini" not in files:
+    kind, why = declaration(text, path)
+    if kind in ("expand", "reversible") and down is None:
         raise ConfigError(
-            "deploy.migrate is alembic, but the image has no alembic.ini", next_step="add it to deploy.files"
+            f"{path}: it is declared {kind}, but has no way down",
+            next_step="write one, or declare it irreversible",
         )
-    folder = f"{script_folder(files['alembic.ini'])}/versions/"
-    found = [
-        migration
-        for path, text in sorted(files.items())
-        if path.startswith(folder) and path.endswith(".py") and (migration := read_migration(text, path))
-    ]
-    return in_order(found)
-
-
-def read_migration(text: str, path: str) -> Migration | None:
-    """One migration from its source; None for a Python file that is none."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError as error:
-        raise ConfigError(f"{path}:{error.lineno}: this is not valid Python", next_step="mend the migration") from error
-    values = dict(_assignments(tree))
-    if not isinstance(values.get("revision"), str):
-        return None
-    down = values.get("down_revision")
-    if down is not None and not isinstance(down, str):
-        raise ConfigError(f"{path}: merge migrations are not supported yet", next_step="keep one line of migrations")
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    doc = (ast.get_docstring(tree) or "").strip().splitlines()
     return Migration(
-        revision=str(values["revision"]), down=down or "", kind=classify(functions), title=doc[0] if doc else ""
+        revision=revision,
+        down=before,
+        kind=kind or classify(up, down),
+        title=title,
+        breaks=[] if kind == "expand" else [change.what for change in up if change.breaks],
+        loses=[] if kind in ("expand", "reversible") else [change.what for change in up if change.loses],
+        cost=[change.what for change in down or [] if change.loses],
+        way_down=down is not None,
+        declared=why,
     )
 
 
-def _assignments(tree: ast.Module) -> list[tuple[str, object]]:
-    pairs: list[tuple[str, object]] = []
-    for node in tree.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(target, ast.Name) and isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            try:
-                pairs.append((target.id, ast.literal_eval(node.value)))
-            except ValueError:
-                continue
-    return pairs
-
-
-def classify(functions: Mapping[str, ast.FunctionDef]) -> Class:
-    """Whether a migration only adds, can be taken back, or cannot. Unknown calls count as changes, not additions."""
-    down = functions.get("downgrade")
-    if down is None or not _calls(down):
+def classify(up: Sequence[Change], down: Sequence[Change] | None) -> Class:
+    """The kind of a migration by its changes; `down` is None where there is no way down."""
+    if down is None or any(change.loses for change in up):
         return "irreversible"
-    up = functions.get("upgrade")
-    calls = _calls(up) if up else []
-    return "expand" if calls and all(name in EXPANDING for name in calls) else "reversible"
+    return "expand" if all(change.adds for change in up) else "reversible"
 
 
-def _calls(function: ast.FunctionDef) -> list[str]:
-    """Names of the `op.…` calls in a function."""
-    return [
-        node.func.attr
-        for node in ast.walk(function)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id in ("op", "batch_op")
-    ]
+def declaration(text: str, path: str) -> tuple[Class | None, str]:
+    """What the author says of the migration, and why; None when nothing is said. Raises ConfigError."""
+    match = DECLARATION.search(text)
+    if match is None:
+        return None, ""
+    if match[1] not in ("expand", "reversible", "irreversible"):
+        raise ConfigError(
+            f"{path}: `cicd: {match[1]}` declares nothing", next_step="declare expand, reversible or irreversible"
+        )
+    if not match[2].strip():
+        raise ConfigError(
+            f"{path}: it is declared {match[1]} without a reason",
+            next_step=f"say why on the same line: `cicd: {match[1]}, because …`",
+        )
+    return match[1], match[2].strip()  # type: ignore[return-value]
 
 
 def in_order(migrations: Sequence[Migration]) -> list[Migration]:
@@ -147,3 +126,37 @@ def between(migrations: Sequence[Migration], low: str, high: str) -> list[Migrat
     start = names.index(low) + 1 if low in names else 0
     end = names.index(high) + 1 if high in names else 0
     return list(migrations[start:end])
+
+
+def breaking_old_code(migrations: Sequence[Migration]) -> list[str]:
+    """What in these migrations the code that still runs while they are applied may fail on, for people."""
+    return [f"{one.revision} {what}" for one in migrations for what in one.breaks]
+
+
+def lost_on_the_way_back(back: Sequence[Migration]) -> list[str]:
+    """What taking these migrations back would lose: all that was written since to what they brought."""
+    return [f"{one.revision} {what}" for one in back for what in one.cost]
+
+
+def why_no_way_back(back: Sequence[Migration]) -> str:
+    """Why these migrations (last first) cannot be taken back, and what it would cost; empty if they can be."""
+    stuck = [one for one in back if one.kind == "irreversible"]
+    if not stuck:
+        return ""
+    reasons = "; ".join(f"{one.revision} {_why_stuck(one)}" for one in stuck)
+    every = ", ".join(one.revision for one in back)
+    lost = lost_on_the_way_back(back)
+    cost = f"what was written since would be lost: {'; '.join(lost)}" if lost else "no way down drops anything more"
+    return f"{reasons}. To take back would be {every}; {cost}"
+
+
+def _why_stuck(migration: Migration) -> str:
+    if migration.declared:
+        return f"is declared irreversible ({migration.declared})"
+    if migration.loses:
+        return f"{' and '.join(migration.loses)}, and what it took is gone"
+    return "has no way down"
+
+
+Files = Mapping[str, str]
+"""Path → text of everything in the image that may matter."""

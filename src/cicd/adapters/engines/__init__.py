@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cicd.adapters.engines.process import ProcessEngine
-from cicd.adapters.process import Completed
+from cicd.adapters.process import Completed, ProcessId
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
 from cicd.core.release import Record
@@ -38,8 +38,19 @@ class Engine(Protocol):
     def address(self, slot: str, record: Record) -> str:
         """`host:port` at which the slot answers."""
 
-    def run_in(self, record: Record, argv: Sequence[str]) -> Completed:
-        """Run a program with a release's code and settings; its end is not checked."""
+    def run_in(self, record: Record, argv: Sequence[str], extra: Mapping[str, str], timeout: float) -> Completed:
+        """Run a program with a release's code and settings; its end is not checked.
+
+        Args:
+            extra: variables besides.
+            timeout: seconds after which it is ended.
+        """
+
+    def left_behind(self) -> list[ProcessId]:
+        """What run_in has started on this target, now or in a run that was killed, and still works."""
+
+    def setting(self, record: Record, name: str) -> str:
+        """One setting of a release, secrets included; empty if it has none of this name."""
 
     def log_tail(self, slot: str, lines: int = 20) -> str:
         """The end of what the slot's program said."""

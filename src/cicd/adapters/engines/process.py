@@ -21,6 +21,7 @@ from cicd.core.release import Record
 from cicd.errors import PrepareFailed
 
 MARK = "CICD_SLOT"  # in the environment of a slot's program: the slot that it belongs to
+RUN_MARK = "CICD_RUN_IN"  # in the environment of what run_in starts: the target's folder
 BASE_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -101,9 +102,16 @@ class ProcessEngine:
     def address(self, slot: str, record: Record) -> str:
         return f"{HOST}:{getattr(record.ports, slot)}"
 
-    def run_in(self, record: Record, argv: Sequence[str]) -> Completed:
+    def run_in(self, record: Record, argv: Sequence[str], extra: Mapping[str, str], timeout: float) -> Completed:
         folder = self.target.release_folder(record.release.id) / "app"
-        return run(argv, env=self.environment(record, {}), cwd=folder, check=False, timeout=600)
+        env = self.environment(record, {**extra, RUN_MARK: str(self.target.folder)})
+        return run(argv, env=env, cwd=folder, check=False, timeout=timeout)
+
+    def left_behind(self) -> list[ProcessId]:
+        return with_variable(RUN_MARK, str(self.target.folder))
+
+    def setting(self, record: Record, name: str) -> str:
+        return self.target.settings(record.release.id).get(name, "")
 
     def python(self, record: Record) -> Path:
         """The interpreter that has the release's dependencies."""

@@ -1,9 +1,17 @@
-"""Migrators: what brings a database's schema to a revision."""
+"""Migrators: what brings a database's schema to a revision.
 
+A driver knows how; a migrator lets it do so with a release's code and settings, alone in the database.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cicd.adapters.engines import Engine
-from cicd.adapters.migrators import alembic
+from cicd.adapters.migrators import alembic, command
+from cicd.adapters.migrators.alembic import Run
+from cicd.adapters.migrators.alone import run_alone
+from cicd.core.config import Migrations
+from cicd.core.migrations import Migration
 from cicd.core.release import Record
 
 
@@ -20,17 +28,71 @@ class Migrator(Protocol):
         """Go down to a revision. Raises MigrationFailed."""
 
 
+class Driver(Protocol):
+    """Knows the commands that move a schema; each raises MigrationFailed."""
+
+    def current(self, run: Run) -> str: ...
+
+    def upgrade(self, run: Run, revision: str) -> None: ...
+
+    def downgrade(self, run: Run, revision: str) -> None: ...
+
+
 class Alembic:
-    """The release's own Alembic."""
+    """The project's own Alembic, run by `python`."""
+
+    def __init__(self, settings: Migrations, known: Sequence[Migration], python: str) -> None:
+        self._python = python
+
+    def current(self, run: Run) -> str:
+        return alembic.current(run, self._python)
+
+    def upgrade(self, run: Run, revision: str) -> None:
+        alembic.upgrade(run, revision or "head", self._python)
+
+    def downgrade(self, run: Run, revision: str) -> None:
+        alembic.downgrade(run, revision, self._python)
+
+
+class Command:
+    """The project's own commands."""
+
+    def __init__(self, settings: Migrations, known: Sequence[Migration], python: str) -> None:
+        self._settings, self._known = settings, known
+
+    def current(self, run: Run) -> str:
+        return command.current(run, self._settings, self._known)
+
+    def upgrade(self, run: Run, revision: str) -> None:
+        command.upgrade(run, self._settings)
+
+    def downgrade(self, run: Run, revision: str) -> None:
+        command.downgrade(run, self._settings, self._known, revision)
+
+
+DRIVERS: dict[str, Callable[[Migrations, Sequence[Migration], str], Driver]] = {"alembic": Alembic, "command": Command}
+
+
+def driver(migrate: str, settings: Migrations, known: Sequence[Migration], python: str = "python") -> Driver:
+    """The driver of `deploy.migrate`. `known`: the migrations that the code has, first to last."""
+    return DRIVERS[migrate](settings, known, python)
+
+
+class ByDriver:
+    """With the driver that the release's own record names: it knows the way that its migrations are written."""
 
     def current(self, engine: Engine, record: Record) -> str:
-        return alembic.current(lambda argv: engine.run_in(record, argv))
+        return run_alone(engine, record, _driver(record).current)
 
     def upgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        alembic.upgrade(lambda argv: engine.run_in(record, argv), revision or "head")
+        run_alone(engine, record, lambda run: _driver(record).upgrade(run, revision))
 
     def downgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        alembic.downgrade(lambda argv: engine.run_in(record, argv), revision)
+        run_alone(engine, record, lambda run: _driver(record).downgrade(run, revision))
+
+
+def _driver(record: Record) -> Driver:
+    return driver(record.deploy.migrate, record.deploy.migrations, record.migrations)
 
 
 class NoMigrator:
@@ -46,4 +108,4 @@ class NoMigrator:
         return None
 
 
-MIGRATORS: dict[str, Migrator] = {"alembic": Alembic(), "none": NoMigrator()}
+MIGRATORS: dict[str, Migrator] = {"alembic": ByDriver(), "command": ByDriver(), "none": NoMigrator()}

@@ -43,8 +43,11 @@ def _alembic(run: Run, python: str, *arguments: str) -> Completed:
     return done
 
 
-def failure(done: Completed, what: str) -> MigrationFailed:
-    """The error that a migration's end is worth: the last lines hold the database's own words."""
+def failure(done: Completed, what: str, again: str = "alembic upgrade head") -> MigrationFailed:
+    """The error that a migration's end is worth: the last lines hold the database's own words.
+
+    `again`: what its author types to try it.
+    """
     tail = "\n".join(done.output.strip().splitlines()[-20:])
     how = "did not end in time" if done.timed_out else f"ended with {done.code}"
     if "No module named alembic" in done.output:
@@ -53,6 +56,4 @@ def failure(done: Completed, what: str) -> MigrationFailed:
             cause="Alembic is not among the project's dependencies",
             next_step="add `alembic` to its requirements",
         )
-    return MigrationFailed(
-        f"`{what}` {how}:\n{tail}", next_step="mend the migration, try it with `alembic upgrade head`"
-    )
+    return MigrationFailed(f"`{what}` {how}:\n{tail}", next_step=f"mend the migration, try it with `{again}`")

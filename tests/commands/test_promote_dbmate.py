@@ -1,0 +1,104 @@
+"""Releases whose schema is migrated by the project's own command: dbmate, with a real PostgreSQL."""
+
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from cicd.adapters.runner import Runner
+from cicd.adapters.services.server import start
+from cicd.core.results import Result
+from cicd.core.services import Wanted
+from cicd.errors import NothingToRollBackTo
+from tests.adapters.servers import job_of
+from tests.commands.site import Consumer, consumer
+from tests.fakes import runner as fake_runner
+
+pytestmark = pytest.mark.real
+
+DBMATE = f"{Path(sys.executable).with_name('dbmate')} --no-dump-schema"
+EXTRA = f"""migrate: command
+  migrations: {{up: {DBMATE} migrate, down: {DBMATE} rollback, current: {DBMATE} status}}"""
+
+
+@dataclass
+class Shop:
+    app: Consumer
+    url: str
+
+    def release(self, version: str, name: str = "", up: str = "", down: str = "") -> Result:
+        """Promote a version that brings a migration."""
+        folder = self.app.repository / "db" / "migrations"
+        folder.mkdir(parents=True, exist_ok=True)
+        if name:
+            (folder / name).write_text(f"-- migrate:up\n{up}\n-- migrate:down\n{down}\n")
+        return self.app.promote(self.app.commit(version), app_env=f"DATABASE_URL={self.url}")
+
+    def columns(self) -> list[str]:
+        query = "select column_name::text from information_schema.columns where table_name = 'users' order by 1"
+        with psycopg.connect(self.url) as connection:
+            return [row[0] for row in connection.execute(query)]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, runner: Runner) -> Iterator[Shop]:
+    (tmp_path / "repository").mkdir()
+    job = job_of(tmp_path)
+    server = start(Wanted("postgres"), job, runner, threading.Event())
+    try:
+        for app in consumer(tmp_path):
+            app.extra = EXTRA
+            yield Shop(app, f"{server.url}?sslmode=disable")
+    finally:
+        job.remove(server)
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    from tests.adapters.conftest import environments
+
+    path = f"{Path(shutil.which('git') or '').parent}:/usr/bin:/bin"
+    return fake_runner({"PATH": path, "CICD_HOME": environments(), "RUNNER_TEMP": str(tmp_path)})
+
+
+def test_there_and_back(shop: Shop) -> None:
+    first = shop.release("v1", "001_users.sql", "create table users (id int);", "drop table users;")
+    assert first.outputs["verdict"] == "stable", first.message
+    second = shop.release(
+        "v2", "002_name.sql", "alter table users add name text;", "alter table users drop column name;"
+    )
+    assert (second.data["schema_revision"], shop.columns()) == ("002", ["id", "name"])
+    assert second.data["rollback_class"] == "code and schema"
+    planned = shop.app.rollback(dry_run="true")
+    assert "**loses what was written since**: drops column" in planned.summary
+    back = shop.app.rollback()
+    assert (back.outputs["verdict"], back.data["schema_revision"], shop.columns()) == ("stable", "001", ["id"])
+
+
+def test_a_migration_that_fails_takes_nothing_with_it(shop: Shop) -> None:
+    shop.release("v1", "001_users.sql", "create table users (id int);", "drop table users;")
+    bad = shop.release("v2", "002_name.sql", "alter table users add name text; select 1/0;", "select 1;")
+    assert (bad.reason_code, bad.outputs["verdict"]) == ("migration-failed", "failed")
+    assert "division by zero" in bad.message
+    assert shop.columns() == ["id"]
+
+
+def test_a_release_that_has_lost_data_cannot_be_left_and_says_why(shop: Shop) -> None:
+    shop.release("v1", "001_users.sql", "create table users (id int, name text);", "drop table users;")
+    two = shop.release("v2", "002_name.sql", "alter table users drop name;", "alter table users add name text;")
+    assert two.data["rollback_class"] == "forward only"
+    three = shop.release("v3", "003_mail.sql", "alter table users add mail text;", "alter table users drop mail;")
+    assert three.outputs["verdict"] == "stable"
+    first = next(entry.release.id for entry in shop.app.hub.deployments if entry.release.version == "v1")
+    with pytest.raises(NothingToRollBackTo) as caught:
+        shop.app.rollback(to=first)
+    assert caught.value.cause == (
+        "002 drops column `users.name`, and what it took is gone. To take back would be 003, 002;"
+        " what was written since would be lost: 003 drops column `users.mail`"
+    )
+    assert shop.columns() == ["id", "mail"], "nothing was touched"

@@ -1,0 +1,154 @@
+import pytest
+
+from cicd.core.alembic_source import read_migration, read_migrations, script_folder
+from cicd.core.migrations import head
+from cicd.errors import ConfigError
+
+SOURCE = '''"""{title}"""
+import sqlalchemy as sa
+from alembic import op
+revision = "{revision}"
+down_revision = {down!r}
+def upgrade():
+    {up}
+def downgrade():
+    {back}
+'''
+
+
+def source(
+    revision: str, down: str | None, up: str = "op.add_column('a', c)", back: str = "op.drop_column('a', 'b')"
+) -> str:
+    return SOURCE.format(title=f"Title of {revision}", revision=revision, down=down, up=up, back=back)
+
+
+def files(*sources: str) -> dict[str, str]:
+    made = {f"migrations/versions/{number}.py": text for number, text in enumerate(sources)}
+    return {"alembic.ini": "[alembic]\nscript_location = %(here)s/migrations\n", **made}
+
+
+NAME = "sa.Column('b', sa.Text())"
+REQUIRED = "sa.Column('b', sa.Text(), nullable=False)"
+FILLED = "sa.Column('b', sa.Text(), nullable=False, server_default='')"
+NUMBERED = "sa.Column('b', sa.Integer(), sa.Identity(), nullable=False)"
+
+
+@pytest.mark.parametrize(
+    ("up", "kind", "breaks", "loses"),
+    [
+        (f"op.add_column('a', {NAME})", "expand", [], []),
+        (f"op.add_column('a', column={NAME})", "expand", [], []),
+        (f"op.add_column('a', {FILLED})", "expand", [], []),
+        (f"op.add_column('a', {NUMBERED})", "expand", [], []),
+        (f"op.add_column('a', {REQUIRED})", "reversible", ["adds column `a.b`, NOT NULL without a default"], []),
+        (f"op.create_table('a'); op.add_column('a', {REQUIRED})", "expand", [], []),
+        ("op.create_table('a')\n    op.create_index('i', 'a', ['x'], unique=True)", "expand", [], []),
+        ("op.create_index('i', 'a', ['x'])", "expand", [], []),
+        ("op.create_index('i', 'a', ['x'], unique=True)", "reversible", ["creates a unique index on `a`"], []),
+        ("op.drop_index('i')", "reversible", [], []),
+        ("op.drop_column('a', 'b')", "irreversible", ["drops column `a.b`"], ["drops column `a.b`"]),
+        ("op.drop_table('a')", "irreversible", ["drops table `a`"], ["drops table `a`"]),
+        ("op.rename_table('a', 'b')", "reversible", ["renames table `a`"], []),
+        ("op.alter_column('a', 'b', nullable=True)", "expand", [], []),
+        ("op.alter_column('a', 'b', nullable=False)", "reversible", ["makes `a.b` NOT NULL"], []),
+        ("op.alter_column('a', 'b', new_column_name='c')", "reversible", ["renames column `a.b`"], []),
+        ("op.alter_column('a', 'b', server_default='x')", "expand", [], []),
+        ("op.alter_column('a', 'b', server_default=None)", "reversible", ["drops the default of `a.b`"], []),
+        (
+            "op.alter_column('a', 'b', type_=sa.Text())",
+            "reversible",
+            ["changes the type of `a.b` to sa.Text()"],
+            [],
+        ),
+        (
+            "op.alter_column('a', 'b', type_=sa.Integer())",
+            "irreversible",
+            ["changes the type of `a.b` to sa.Integer()"],
+            ["changes the type of `a.b` to sa.Integer()"],
+        ),
+        ("op.create_foreign_key('f', 'a', 'z', ['x'], ['y'])", "reversible", ["adds a constraint to `a`"], []),
+        ("op.execute('UPDATE a SET b = 1')", "irreversible", [], ["overwrites rows of `a`"]),
+        ("op.execute(sa.text('DELETE FROM a'))", "irreversible", [], ["deletes rows of `a`"]),
+        ("op.get_bind().execute(sa.text('DELETE FROM a'))", "irreversible", [], ["deletes rows of `a`"]),
+        (f"op.add_column('a', {NAME})\n    op.execute('UPDATE a SET b = x')", "expand", [], []),
+        ("op.bulk_insert(table, [])", "expand", [], []),
+        ("with op.batch_alter_table('a') as batch:\n        batch.drop_index('i')", "reversible", [], []),
+        (
+            "with op.batch_alter_table('a') as batch:\n        batch.drop_column('b')",
+            "irreversible",
+            ["drops column `a.b`"],
+            ["drops column `a.b`"],
+        ),
+        ("op.execute(SQL)", "irreversible", [], ["`op.execute(SQL)` (line 7), which cannot be read"]),
+        ("op.novelty('a')", "irreversible", [], ["`op.novelty('a')` (line 7), which cannot be read"]),
+        ("audit(op)", "irreversible", [], ["`audit(op)` (line 7), which cannot be read"]),
+    ],
+)
+def test_what_operations_do(up: str, kind: str, breaks: list[str], loses: list[str]) -> None:
+    migration = read_migration(source("1", None, up), "x.py")
+    assert migration is not None
+    assert (migration.kind, migration.breaks, migration.loses) == (kind, breaks, loses)
+
+
+@pytest.mark.parametrize(
+    ("back", "kind", "cost"),
+    [
+        ("op.drop_column('a', 'b')", "expand", ["drops column `a.b`"]),
+        ("op.drop_index('i')", "expand", []),
+        ("pass", "irreversible", []),
+        ("raise NotImplementedError", "irreversible", []),
+    ],
+)
+def test_what_the_way_back_costs(back: str, kind: str, cost: list[str]) -> None:
+    migration = read_migration(source("1", None, f"op.add_column('a', {NAME})", back), "x.py")
+    assert migration is not None
+    assert (migration.kind, migration.cost) == (kind, cost)
+    assert migration.way_down == (kind != "irreversible")
+
+
+def test_functions_of_the_same_file_are_followed() -> None:
+    text = source("1", None, "_move()") + "def _move():\n    op.drop_table('a')\n    _move()\n"
+    migration = read_migration(text, "x.py")
+    assert migration is not None
+    assert migration.loses == ["drops table `a`"]
+
+
+def test_they_come_in_order_whatever_their_names() -> None:
+    found = read_migrations(files(source("c", "b"), source("a", None), source("b", "a")))
+    assert [migration.revision for migration in found] == ["a", "b", "c"]
+    assert head(found) == "c"
+    assert found[0].title == "Title of a"
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ([source("a", None), source("b", None)], "two migrations follow"),
+        ([source("a", None), source("c", "b")], "follow none"),
+        ([source("a", "b"), source("b", "a")], "follow none"),
+        (["def broken("], "not valid Python"),
+    ],
+)
+def test_what_is_no_line_is_refused(sources: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_migrations(files(*sources))
+
+
+def test_without_alembic_ini() -> None:
+    with pytest.raises(ConfigError, match=r"no alembic\.ini"):
+        read_migrations({})
+
+
+def test_no_migration_yet() -> None:
+    assert head(read_migrations(files())) == ""
+
+
+def test_a_python_file_that_is_no_migration() -> None:
+    assert read_migration("x = 1", "x.py") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[alembic]\nscript_location = db/migrations", "[alembic]\nscript_location = %(here)s/db/migrations"]
+)
+def test_script_folder(text: str) -> None:
+    assert script_folder(text) == "db/migrations"

@@ -1,0 +1,79 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cicd.core.sql_source import read_sql, statements
+
+# Each with what it does: adds, breaks the old code, loses data.
+CASES = [
+    ("create table t (id bigint primary key, a text default 'x;y')", "adds"),
+    ("create temporary table t as select 1", "adds"),
+    ("create index concurrently i on t (a)", "adds"),
+    ("create unique index concurrently i on t using btree (a)", "breaks"),
+    ("create table t (a int); create unique index i on t (a)", "adds adds"),
+    ("drop index concurrently if exists i", "alters"),
+    ("alter table t add column b int", "adds"),
+    ("alter table t add column b int not null default 0", "adds"),
+    ("alter table t add column b bigserial primary key", "adds"),
+    ("alter table t add column b int not null", "breaks"),
+    ("create table t (a int); alter table t add b int not null", "adds adds"),
+    ("create table if not exists t (a int); alter table t add b int not null", "adds breaks"),
+    ('alter table if exists only public."T" drop column if exists c cascade', "loses"),
+    ("alter table t add column b int, drop column c", "adds loses"),
+    ("alter table t rename to u", "breaks"),
+    ("alter table t rename column a to b", "breaks"),
+    ("alter table t alter column a set not null", "breaks"),
+    ("alter table t alter a drop not null", "adds"),
+    ("alter table t alter a set default 1", "adds"),
+    ("alter table t alter column a type text using a::text", "breaks"),
+    ("alter table t alter column a set data type integer", "loses"),
+    ("alter table t add constraint c check (a > 1)", "breaks"),
+    ("alter table t add constraint c foreign key (a) references u not valid", "breaks"),
+    ("alter table t validate constraint c", "adds"),
+    ("alter table t drop constraint c", "alters"),
+    ("drop table t", "loses"),
+    ("drop schema s cascade", "loses"),
+    ("drop view v", "breaks"),
+    ("truncate t, u", "overwrites"),
+    ("update t set a = 1 where b", "overwrites"),
+    ("delete from only t", "overwrites"),
+    ("alter table t add b int; update t set b = f(a, 1) where b is null", "adds adds"),
+    ("alter table t add b int; update t set b = (select 1 from u), a = 2", "adds overwrites"),
+    ("insert into t values (1)", "adds"),
+    ("insert into t values (1) on conflict (id) do update set a = 1", "overwrites"),
+    ("alter type mood add value if not exists 'fine'", "adds"),
+    ("create extension if not exists citext; grant select on t to u", "adds adds"),
+    ("set lock_timeout = '3s'; /* drop table t; */ select 1 -- drop table u", "adds adds"),
+    ("do $$ begin delete from t; end $$", "overwrites"),
+    ("with x as (select 1) delete from t using x", "overwrites"),
+    ("select * into u from t", "overwrites"),
+    ("frobnicate t", "overwrites"),
+]
+
+
+def kinds(sql: str) -> str:
+    words = []
+    for change in read_sql(sql):
+        if change.loses:
+            words.append("loses" if change.breaks else "overwrites")
+        else:
+            words.append("breaks" if change.breaks else "adds" if change.adds else "alters")
+    return " ".join(words)
+
+
+@pytest.mark.parametrize(("sql", "expected"), CASES)
+def test_what_statements_do(sql: str, expected: str) -> None:
+    assert kinds(sql) == expected
+    assert kinds(sql.upper().replace("''", "")) == expected or '"' in sql, "keywords have no case"
+
+
+TEXT = st.text(alphabet="ab;'$-/* \n", max_size=12)
+
+
+@given(TEXT, TEXT)
+def test_quoted_text_and_comments_end_no_statement(one: str, two: str) -> None:
+    quoted = one.replace("'", "''")
+    comment = two.replace("\n", " ")
+    dollars = one.replace("$", "")
+    sql = f"insert into t values ('{quoted}', $q${dollars}$q$); -- {comment}\nselect 1;"
+    assert statements(sql) == ["insert into t values ('', '')", "select 1"]
