@@ -14,7 +14,7 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.services.server import start
 from cicd.core.results import Result
 from cicd.core.services import Wanted
-from cicd.errors import NothingToRollBackTo
+from cicd.errors import MigrationBreaks, NothingToRollBackTo
 from tests.adapters.servers import job_of
 from tests.commands.site import Consumer, consumer
 from tests.fakes import runner as fake_runner
@@ -31,13 +31,14 @@ class Shop:
     app: Consumer
     url: str
 
-    def release(self, version: str, name: str = "", up: str = "", down: str = "") -> Result:
+    def release(self, version: str, name: str = "", up: str = "", down: str = "", **inputs: str) -> Result:
         """Promote a version that brings a migration."""
         folder = self.app.repository / "db" / "migrations"
         folder.mkdir(parents=True, exist_ok=True)
         if name:
             (folder / name).write_text(f"-- migrate:up\n{up}\n-- migrate:down\n{down}\n")
-        return self.app.promote(self.app.commit(version), app_env=f"DATABASE_URL={self.url}")
+        given = {"app_env": f"DATABASE_URL={self.url}", **inputs}
+        return self.app.promote(self.app.commit(version), **given)
 
     def columns(self) -> list[str]:
         query = "select column_name::text from information_schema.columns where table_name = 'users' order by 1"
@@ -90,7 +91,10 @@ def test_a_migration_that_fails_takes_nothing_with_it(shop: Shop) -> None:
 
 def test_a_release_that_has_lost_data_cannot_be_left_and_says_why(shop: Shop) -> None:
     shop.release("v1", "001_users.sql", "create table users (id int, name text);", "drop table users;")
-    two = shop.release("v2", "002_name.sql", "alter table users drop name;", "alter table users add name text;")
+    loss = ("002_name.sql", "alter table users drop name;", "alter table users add name text;")
+    with pytest.raises(MigrationBreaks, match="002 drops column `users.name`"):
+        shop.release("v2", *loss)
+    two = shop.release("v2", *loss, force="true")
     assert two.data["rollback_class"] == "forward only"
     three = shop.release("v3", "003_mail.sql", "alter table users add mail text;", "alter table users drop mail;")
     assert three.outputs["verdict"] == "stable"

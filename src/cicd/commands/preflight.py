@@ -59,6 +59,7 @@ def release_facts(
         found=found,
         needed=SPACE + 3 * size,
         release=release,
+        migrations=proposal.plan.migrations,
         relation=relation_of(project, hub, running.release.sha, release.sha) if running else "",
         checks=caught(found, lambda: hub.checks(release.sha, project.environment.checks)) or {},
     )

@@ -15,7 +15,7 @@ from cicd.core.health import Probe, Traffic, good, healthy, judge, why_not
 from cicd.core.migrations import between
 from cicd.core.plan import SLOTS, Running, Step
 from cicd.core.release import Record
-from cicd.errors import Inconclusive, RouterFailed, Unhealthy
+from cicd.errors import Inconclusive, MigrationFailed, RouterFailed, Unhealthy
 
 WATCH_INTERVAL = 0.2  # seconds between two looks at the traffic
 BACK_WITHIN = 10.0  # seconds that the release before has to answer through the router again
@@ -107,12 +107,23 @@ class TargetSteps:
 
     def _migrate(self, record: Record, low: str, high: str) -> str:
         self.migrator.upgrade(self.engine, record, high)
+        self._must_be_at(record, high)
         names = [migration.revision for migration in between(record.migrations, low, high)]
         return f"{low or 'base'} → {high}" if names else f"already at {high}"
 
     def _downgrade(self, record: Record, high: str, low: str) -> str:
         self.migrator.downgrade(self.engine, record, low)
+        self._must_be_at(record, "" if low == "base" else low)
         return f"{high or 'base'} → {low}"
+
+    def _must_be_at(self, record: Record, wanted: str) -> None:
+        """A migrator may end well and have done nothing: a transaction that nobody committed, another database."""
+        if record.deploy.migrate != "none" and (found := self._revision(record)) != wanted:
+            raise MigrationFailed(
+                f"The database is at {found or 'base'} after the migration, not at {wanted or 'base'}",
+                cause="the migration ended well, but its transaction was not committed, or went to another database",
+                next_step="look at how it connects (Alembic: migrations/env.py)",
+            )
 
     def _unmigrate(self, step: Step, facts: Facts) -> str:
         """Take the schema back, with the new release's code, unless a migration has no way back."""
