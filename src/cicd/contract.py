@@ -173,6 +173,7 @@ class Plan:
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
     token: str = token_input()
+    force: str = given("Refuse only what `force` would not go past.", "false", choices=("false", "true"))
 
 
 @dataclass(frozen=True)

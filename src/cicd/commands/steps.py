@@ -222,8 +222,13 @@ class TargetSteps:
 
     def prune(self, release_id: str) -> list[str]:
         """Keep the last releases on the target, remove the others; gives their ids. Not part of the transaction."""
-        record, state = self.record(release_id), self.target.state()
-        known = [release.id for release in state.history if release.id != release_id]
-        keep = {release_id, *known[: record.deploy.keep - 1], *(self.engine.alive(slot) for slot in SLOTS)}
-        running = self.before_running.release
-        return self.target.prune(keep | ({running.id} if running else set()))
+        stable, running = [release.id for release in self.target.state().history], self.before_running.release
+        busy = {release_id, *(self.engine.alive(slot) for slot in SLOTS), running.id if running else ""}
+        # First what one may want to go back to, then the newest of the others.
+        order = dict.fromkeys([*stable, *self.target.releases()])
+        spare = [one for one in order if one not in busy and self.target.has(one)]
+        keep = busy | set(spare[: max(0, self.record(release_id).deploy.keep - len(busy - {""}))])
+        removed = [one for one in self.target.releases() if one not in keep]
+        for one in removed:
+            self.target.remove(one)
+        return removed
