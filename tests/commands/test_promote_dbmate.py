@@ -1,11 +1,16 @@
 """Releases whose schema is migrated by the project's own command: dbmate, with a real PostgreSQL."""
 
+import contextlib
+import os
 import shutil
+import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -25,6 +30,17 @@ DBMATE = f"{Path(sys.executable).with_name('dbmate')} --no-dump-schema"
 EXTRA = f"""migrate: command
   migrations: {{up: {DBMATE} migrate, down: {DBMATE} rollback, current: {DBMATE} status}}"""
 
+SLEEPS: LiteralString = (
+    "select pid from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()"
+)
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
 
 @dataclass
 class Shop:
@@ -40,10 +56,12 @@ class Shop:
         given = {"app_env": f"DATABASE_URL={self.url}", **inputs}
         return self.app.promote(self.app.commit(version), **given)
 
-    def columns(self) -> list[str]:
-        query = "select column_name::text from information_schema.columns where table_name = 'users' order by 1"
+    def ask(self, query: LiteralString) -> list[Any]:
         with psycopg.connect(self.url) as connection:
             return [row[0] for row in connection.execute(query)]
+
+    def columns(self) -> list[Any]:
+        return self.ask("select column_name from information_schema.columns where table_name = 'users' order by 1")
 
 
 @pytest.fixture
@@ -106,3 +124,27 @@ def test_a_release_that_has_lost_data_cannot_be_left_and_says_why(shop: Shop) ->
         " what was written since would be lost: 003 drops column `users.mail`"
     )
     assert shop.columns() == ["id", "mail"], "nothing was touched"
+
+
+def test_a_run_that_is_killed_while_it_migrates_holds_up_nobody(shop: Shop) -> None:
+    """Its migration works on without it; the next run ends that first, and then reads what the schema is."""
+    shop.release("v1", "001_users.sql", "create table users (id int);", "drop table users;")
+    run = os.fork()
+    if run == 0:
+        with contextlib.suppress(BaseException):
+            shop.release("v2", "002_half.sql", "create table half (id int); select pg_sleep(600);", "drop table half;")
+        os._exit(1)
+    until(lambda: shop.ask(SLEEPS))
+    os.kill(run, signal.SIGKILL)
+    os.waitpid(run, 0)
+    assert shop.ask(SLEEPS), "it goes on"
+    assert shop.app.site().engine.left_behind()
+
+    shop.app.git("rm", "--quiet", "-r", "--cached", "db")
+    (shop.app.repository / "db" / "migrations" / "002_half.sql").unlink()
+    third = shop.release("v3", "003_name.sql", "alter table users add name text;", "alter table users drop name;")
+    assert third.outputs["verdict"] == "stable", third.message
+    assert shop.columns() == ["id", "name"]
+    assert shop.ask("select 1 from pg_tables where tablename = 'half'") == []
+    assert shop.ask(SLEEPS) == []
+    assert not shop.app.site().engine.left_behind()

@@ -12,7 +12,7 @@ from cicd.adapters.routers import Router
 from cicd.adapters.target import Target
 from cicd.commands.execute import Facts
 from cicd.core.health import Probe, Traffic, good, healthy, judge, why_not
-from cicd.core.migrations import between
+from cicd.core.migrations import between, why_no_way_back
 from cicd.core.plan import SLOTS, Running, Step
 from cicd.core.release import Record
 from cicd.errors import Inconclusive, MigrationFailed, RouterFailed, Unhealthy
@@ -130,9 +130,8 @@ class TargetSteps:
         record, low = self.record(step.release), facts["from"]
         if not self.target.has(step.release) or self._revision(record) == low:
             return ""
-        stuck = [one.revision for one in between(record.migrations, low, step.revision) if one.kind == "irreversible"]
-        if stuck:
-            return f"left at {step.revision}: {', '.join(stuck)} has no way back"
+        if why := why_no_way_back(between(record.migrations, low, step.revision)[::-1]):
+            return f"left at {step.revision}: {why}"
         return self._downgrade(record, step.revision, low or "base")
 
     def _start(self, slot: str, record: Record) -> str:
