@@ -106,24 +106,13 @@ class TargetSteps:
         return self.migrator.current(self.engine, record)
 
     def _migrate(self, record: Record, low: str, high: str) -> str:
-        self.migrator.upgrade(self.engine, record, high)
-        self._must_be_at(record, high)
+        must_be_at(self.migrator.upgrade(self.engine, record, high), high)
         names = [migration.revision for migration in between(record.migrations, low, high)]
         return f"{low or 'base'} → {high}" if names else f"already at {high}"
 
     def _downgrade(self, record: Record, high: str, low: str) -> str:
-        self.migrator.downgrade(self.engine, record, low)
-        self._must_be_at(record, "" if low == "base" else low)
+        must_be_at(self.migrator.downgrade(self.engine, record, low), low)
         return f"{high or 'base'} → {low}"
-
-    def _must_be_at(self, record: Record, wanted: str) -> None:
-        """A migrator may end well and have done nothing: a transaction that nobody committed, another database."""
-        if record.deploy.migrate != "none" and (found := self._revision(record)) != wanted:
-            raise MigrationFailed(
-                f"The database is at {found or 'base'} after the migration, not at {wanted or 'base'}",
-                cause="the migration ended well, but its transaction was not committed, or went to another database",
-                next_step="look at how it connects (Alembic: migrations/env.py)",
-            )
 
     def _unmigrate(self, step: Step, facts: Facts) -> str:
         """Take the schema back, with the new release's code, unless a migration has no way back."""
@@ -231,3 +220,13 @@ class TargetSteps:
         for one in removed:
             self.target.remove(one)
         return removed
+
+
+def must_be_at(found: str, wanted: str) -> None:
+    """A migrator may end well and have done nothing: a transaction that nobody committed, another database."""
+    if (found or "base") != (wanted or "base"):
+        raise MigrationFailed(
+            f"The database is at {found or 'base'} after the migration, not at {wanted or 'base'}",
+            cause="the migration ended well, but its transaction was not committed, or went to another database",
+            next_step="look at how it connects (Alembic: migrations/env.py)",
+        )
