@@ -79,9 +79,9 @@ def propose(project: Project, runner: Runner, image: str, sha: str, version: str
     running = site.running()
     pending = between(migrations, running.release.schema if running.release else "", release.schema)
     settings = {**public, **secrets}
-    plan = plan_promotion(
-        site.name, release, running, pending, changed(site, running, settings, bool(secrets)), digest(public)
-    )
+    canary = site.deploy.canary.share if site.deploy.canary else 0.0
+    changes = changed(site, running, settings, bool(secrets))
+    plan = plan_promotion(site.name, release, running, pending, changes, digest(public), canary)
     record = Record(
         release=release,
         environment=site.name,
