@@ -306,7 +306,7 @@ def test_a_killed_run_is_undone_by_the_next_one(app: Consumer, monkeypatch: pyte
     class Killed(BaseException):
         """Stands for SIGKILL: nothing of ours runs after it."""
 
-    def killed(self: TargetSteps, record: object) -> str:
+    def killed(self: TargetSteps, *arguments: object) -> str:
         raise Killed
 
     with monkeypatch.context() as patch:

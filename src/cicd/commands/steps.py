@@ -9,7 +9,7 @@ from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.migrators import Migrator
 from cicd.adapters.ports import HOST
 from cicd.adapters.routers import Router
-from cicd.adapters.routers.log import Log
+from cicd.adapters.routers.log import Mark
 from cicd.adapters.routers.share import Share
 from cicd.adapters.target import Target
 from cicd.commands.execute import Facts
@@ -18,6 +18,7 @@ from cicd.core.health import Probe, good, healthy, why_not
 from cicd.core.migrations import between
 from cicd.core.plan import SLOTS, Running, Step
 from cicd.core.release import Record
+from cicd.core.watch import Judgement
 from cicd.errors import CanaryInconclusive, Inconclusive, RouterFailed, Unhealthy
 
 BACK_WITHIN = 10.0  # seconds that the release before has to answer through the router again
@@ -42,7 +43,7 @@ class TargetSteps:
     new_settings: Mapping[str, str] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    log: Log | None = None  # of the router, from the switch on: the watch sees also the first users
+    switched_at: Mark | None = None  # in the router's log: the watch sees also the first users
 
     def record(self, release_id: str) -> Record:
         if self.new and self.new.release.id == release_id:
@@ -68,7 +69,7 @@ class TargetSteps:
             "start": lambda: self._start(step.slot, record),
             "verify": lambda: self._verify(step.slot, record),
             "canary": lambda: self._canary(step.slot, record, step.share),
-            "switch": lambda: self._switch_and_log(step.slot, record),
+            "switch": lambda: self._switch_all(step.slot, record),
             "watch": lambda: self._watch(step.slot, record),
         }
         return actions[step.kind]()
@@ -175,8 +176,8 @@ class TargetSteps:
     def _share(self, slot: str, record: Record, percent: float = 100.0) -> Share:
         return Share(slot, self.engine.address(slot, record), record.release.id, percent)
 
-    def _switch_and_log(self, slot: str, record: Record) -> str:
-        self._follow()
+    def _switch_all(self, slot: str, record: Record) -> str:
+        self.switched_at = self.router.mark()
         return self._switch(slot, record)
 
     def _switch(self, slot: str, record: Record) -> str:
@@ -210,23 +211,17 @@ class TargetSteps:
         self.router.route([self._share(facts["slot"], record)], record.ports.router)
         return f"all traffic goes to {facts['slot']}"
 
-    def _follow(self) -> Log:
-        if self.log:
-            self.log.close()
-        self.log = self.router.log()
-        return self.log
-
     def _canary(self, slot: str, record: Record, share: float) -> str:
         """Let a share of the users try the release, next to the one before."""
         policy, was = record.deploy.canary, self._release_before()
         if policy is None or was is None:
             return "not wanted"
         shares = [self._share(slot, record, share), self._share(*was, 100 - share)]
-        log = self._follow()
+        mark = self.router.mark()
         self.router.route(shares, record.ports.router)
         new = Watched(slot, self._asking(slot, record))
         old = Watched(was[0], self._asking(*was))
-        judgement, why = self._watcher(log, record).watch(new, old, policy.seconds)
+        judgement, why = self._look(new, old, record, mark, policy.seconds)
         if judgement == "failed":
             raise Unhealthy(
                 f"The release fails {share:g}% of the users: {why}", next_step="mend it, then promote it again"
@@ -246,8 +241,8 @@ class TargetSteps:
         old = None
         if was:
             old = Watched(was[0], self._asking(*was), self.router.recent(was[0], was[1].release.id, BASELINE))
-        watcher = self._watcher(self.log or self._follow(), record)
-        judgement, why = watcher.watch(new, old, record.deploy.watch.seconds)
+        mark = self.switched_at or self.router.mark()
+        judgement, why = self._look(new, old, record, mark, record.deploy.watch.seconds)
         if judgement == "failed":
             raise Unhealthy(f"The release fails under traffic: {why}", next_step="mend it, then promote it again")
         if judgement == "inconclusive":
@@ -258,8 +253,11 @@ class TargetSteps:
             )
         return why
 
-    def _watcher(self, log: Log, record: Record) -> Watcher:
-        return Watcher(log, record.deploy.watch, self.clock, self.sleep)
+    def _look(
+        self, new: Watched, old: Watched | None, record: Record, since: Mark, seconds: float
+    ) -> tuple[Judgement, str]:
+        with self.router.log(since) as log:
+            return Watcher(log, record.deploy.watch, self.clock, self.sleep).watch(new, old, seconds)
 
     def _release_before(self) -> tuple[str, Record] | None:
         """Slot and record of what ran when this began."""

@@ -218,7 +218,7 @@ def _with_short(schema: dict[str, Any], short: Mapping[str, str]) -> None:
         for choice in list(node.get("anyOf", [])) if isinstance(node, dict) else ():
             if field := short.get(choice.get("$ref", "")):
                 name = choice["$ref"].rpartition("/")[2]
-                node["anyOf"].append(schema["$defs"][name]["properties"][field])
+                node["anyOf"].insert(1, schema["$defs"][name]["properties"][field])
 
     visit(schema)
 

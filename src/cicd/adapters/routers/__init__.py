@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from cicd.adapters.routers.log import Log
+from cicd.adapters.routers.log import Log, Mark
 from cicd.adapters.routers.nginx import Nginx
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
@@ -33,8 +33,11 @@ class Router(Protocol):
     def drain(self) -> None:
         """Wait, a while, until nothing more reaches a slot that has no share."""
 
-    def log(self) -> Log:
-        """What is answered from now on."""
+    def mark(self) -> Mark:
+        """This moment in the router's log."""
+
+    def log(self, since: Mark) -> Log:
+        """What was answered since a mark, and will be."""
 
     def recent(self, slot: str, release_id: str, count: int) -> list[Answer]:
         """The newest answers of a release in a slot to its users, no more than `count`."""

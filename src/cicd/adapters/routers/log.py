@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import IO
@@ -24,39 +25,67 @@ def answers(lines: list[bytes]) -> Iterator[Answer]:
             continue  # begun before we looked, or cut off by a crash
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A place in a log: which file, and how many bytes of it lie before."""
+
+    file: int
+    position: int
+
+
+def end_of(path: Path) -> Mark:
+    """The end of a log that may not be there yet."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return Mark(0, 0)
+    return Mark(facts.st_ino, facts.st_size)
+
+
+def rotated(path: Path) -> Path:
+    """Where a log is put when it is begun anew."""
+    return path.with_name(f"{path.name}.1")
+
+
 class Log:
-    """What is added to a log from now on.
+    """What is added to a log after a mark.
 
     A log that is renamed and begun anew is read to its end first, and further: nginx's workers write into the old file
     until they hear of it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, since: Mark) -> None:
         self._path = path
         self._parts: list[_Part] = []
-        self._find()
-        for part in self._parts:
-            part.skip()
+        for each in (rotated(path), path):
+            self._find(each)
+        numbers = [part.number for part in self._parts]
+        first = numbers.index(since.file) if since.file in numbers else len(numbers) - 1
+        for part in self._parts[:first]:
+            part.file.seek(0, os.SEEK_END)
+        if since.file in numbers:
+            self._parts[first].file.seek(since.position)
 
-    def read(self) -> list[Answer]:
-        """The answers since the last call."""
-        self._find()
-        return [answer for part in self._parts for answer in answers(part.read())]
+    def __enter__(self) -> "Log":
+        return self
 
-    def close(self) -> None:
-        """Let go of the files."""
+    def __exit__(self, *_: object) -> None:
         for part in self._parts:
             part.file.close()
 
-    def _find(self) -> None:
+    def read(self) -> list[Answer]:
+        """The answers since the last call."""
+        self._find(self._path)
+        return [answer for part in self._parts for answer in answers(part.read())]
+
+    def _find(self, path: Path) -> None:
         """Open the file that the path leads to, if we have not."""
         try:
-            file = FileIO(self._path)
+            part = _Part(FileIO(path))
         except FileNotFoundError:
             return  # nothing was ever asked, or it is just being begun anew
-        part = _Part(file)
-        if any(part.same(known) for known in self._parts):
-            file.close()
+        if part.number in [known.number for known in self._parts]:
+            part.file.close()
         else:
             self._parts.append(part)
 
@@ -66,14 +95,8 @@ class _Part:
 
     def __init__(self, file: FileIO) -> None:
         self.file = file
+        self.number = _stat(file).st_ino  # no other file gets it while this one is open
         self._half = b""
-
-    def same(self, other: "_Part") -> bool:
-        mine, theirs = _stat(self.file), _stat(other.file)
-        return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
-
-    def skip(self) -> None:
-        self.file.seek(0, os.SEEK_END)
 
     def read(self) -> list[bytes]:
         if _stat(self.file).st_size < self.file.tell():
@@ -87,16 +110,16 @@ def _stat(file: IO[bytes] | FileIO) -> os.stat_result:
     return os.fstat(file.fileno())
 
 
-def recent(paths: list[Path], slot: str, release_id: str, count: int) -> list[Answer]:
+def recent(log: Path, slot: str, release_id: str, count: int) -> list[Answer]:
     """The newest answers of a release in a slot to its users, newest first.
 
     Args:
-        paths: the parts of the log, newest first.
+        log: where it is; what was rotated away last is looked at, too.
         count: no more than so many, from the last RECENT bytes.
     """
     found: list[Answer] = []
     left = RECENT
-    for path in paths:
+    for path in (log, rotated(log)):
         text = _end(path, left)
         left -= len(text)
         for answer in answers(text.split(b"\n")[::-1]):

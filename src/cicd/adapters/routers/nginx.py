@@ -24,7 +24,7 @@ import psutil
 
 from cicd.adapters.ports import HOST, require_free
 from cicd.adapters.process import ProcessId, run, spawn, stop
-from cicd.adapters.routers.log import Log, recent
+from cicd.adapters.routers.log import Log, Mark, end_of, recent, rotated
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target, write_private
@@ -141,11 +141,14 @@ class Nginx:
         if master := self._master():
             stop(ProcessId(master.pid, master.create_time()))
 
-    def log(self) -> Log:
-        return Log(self.folder / "access.log")
+    def mark(self) -> Mark:
+        return end_of(self.folder / "access.log")
+
+    def log(self, since: Mark) -> Log:
+        return Log(self.folder / "access.log", since)
 
     def recent(self, slot: str, release_id: str, count: int) -> list[Answer]:
-        return recent([self.folder / "access.log", self.folder / "access.log.1"], slot, release_id, count)
+        return recent(self.folder / "access.log", slot, release_id, count)
 
     def _lay_out(self, port: int) -> None:
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -210,7 +213,7 @@ class Nginx:
         """Start the log anew when it has grown large; the one before is kept as access.log.1."""
         log = self.folder / "access.log"
         if log.exists() and log.stat().st_size > LOG_LIMIT:
-            log.replace(self.folder / "access.log.1")
+            log.replace(rotated(log))
             if master := self._master():
                 master.send_signal(signal.SIGUSR1)
 
