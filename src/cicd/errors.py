@@ -239,6 +239,12 @@ class JournalFailed(CicdError):
     code, reason = 49, "journal-failed"
 
 
+class CanaryInconclusive(CicdError):
+    """The canary saw too little, or nothing clear, so not all users followed: the release before has all of them."""
+
+    code, reason = 56, "canary-inconclusive"
+
+
 class ServiceFailed(CicdError):
     """A service did not get ready."""
 

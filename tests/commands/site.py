@@ -19,19 +19,28 @@ from cicd.core.plan import SLOTS
 from cicd.core.results import Result
 from tests.fakes import FakeHub
 
-# Answers /health with its release; BEHAVIOUR is baked into each release's file.
+# Answers with its release; BEHAVIOUR is baked into each release's file:
+# crash: ends at once; sick: every answer is 500; tires: after a dozen; poor: /health is well, all else is 500;
+# slow: all but /health takes 80 ms; database: while the file BROKEN is there, every second user's request is 500.
 APPLICATION = """
-import http.server, os, sys
+import http.server, itertools, os, sys, time
 BEHAVIOUR = "{behaviour}"
 if BEHAVIOUR == "crash":
     sys.exit("cannot start: no such thing")
+asked = itertools.count(1)
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    asked = 0
     def do_GET(self):
-        Handler.asked += 1
-        sick = BEHAVIOUR == "sick" or (BEHAVIOUR == "tires" and Handler.asked > 12)
+        number, user = next(asked), self.path != "/health"
+        sick = {
+            "sick": True,
+            "tires": number > 12,
+            "poor": user,
+            "database": user and number % 2 and os.path.exists(os.environ.get("BROKEN", "")),
+        }.get(BEHAVIOUR, False)
+        if BEHAVIOUR == "slow" and user:
+            time.sleep(0.08)
         body = os.environ.get("GREETING", "").encode()
         self.send_response(500 if sick else 200)
         self.send_header("X-Release", os.environ["CICD_RELEASE"])
@@ -50,8 +59,8 @@ app: tiny
 deploy:
   run: python app.py $HOST $PORT
   health: {{path: /health, successes: 2, within: 5s, interval: 50ms, release-header: X-Release}}
-  watch: {{for: {watch}, error-rate: 1%, samples: {samples}}}
-  env: {{GREETING: "{greeting}"}}
+  watch: {{for: {watch}, error-rate: 1%, samples: {samples}{limits}}}
+  env: {{GREETING: "{greeting}"{env}}}
   {extra}
 environments:
   staging: {{ports: {{router: {ports[0]}, blue: {ports[1]}, green: {ports[2]}}}}}
@@ -80,6 +89,8 @@ class Consumer:
     samples: int = 2
     greeting: str = "hello"
     extra: str = ""
+    limits: str = ""
+    env: str = ""
     ports: list[int] = field(default_factory=lambda: free_ports(6))
     said: io.StringIO = field(default_factory=io.StringIO)
 
@@ -102,7 +113,13 @@ class Consumer:
             self.git("init", "--quiet")
         config.write_text(
             CONFIG.format(
-                ports=self.ports, watch=self.watch, samples=self.samples, greeting=self.greeting, extra=self.extra
+                ports=self.ports,
+                watch=self.watch,
+                samples=self.samples,
+                limits=self.limits,
+                greeting=self.greeting,
+                env=self.env,
+                extra=self.extra,
             )
         )
         (self.repository / "app.py").write_text(f"# {version}\n" + APPLICATION.replace("{behaviour}", behaviour))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cicd.adapters.routers.nginx import Nginx
+from cicd.adapters.routers.share import Share
 from cicd.adapters.target import write_private
 from cicd.core.approval import Protection
 from cicd.errors import (
@@ -305,7 +306,7 @@ def test_a_killed_run_is_undone_by_the_next_one(app: Consumer, monkeypatch: pyte
     class Killed(BaseException):
         """Stands for SIGKILL: nothing of ours runs after it."""
 
-    def killed(self: TargetSteps, record: object) -> str:
+    def killed(self: TargetSteps, *arguments: object) -> str:
         raise Killed
 
     with monkeypatch.context() as patch:
@@ -359,17 +360,17 @@ def test_a_router_that_cannot_be_switched_back_leaves_the_attempt_open(
     app: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.promote(app.commit("v1"))
-    switch, seen = Nginx.switch, list[str]()
+    route, seen = Nginx.route, list[str]()
 
-    def once(self: Nginx, address: str, release_id: str, port: int) -> None:
-        seen.append(release_id)
+    def once(self: Nginx, shares: list[Share], port: int) -> None:
+        seen.append(shares[0].release_id)
         if len(seen) > 1:
             raise RouterFailed("no space left on the device")
-        switch(self, address, release_id, port)
+        route(self, shares, port)
 
     app.watch = "3s"
     with monkeypatch.context() as patch:
-        patch.setattr(Nginx, "switch", once)
+        patch.setattr(Nginx, "route", once)
         result = app.promote(app.commit("v2", "tires"))
     assert result.reason_code == Unfinished.reason
     assert "no space left" in result.message

@@ -1,7 +1,7 @@
 import pytest
 
-from cicd.core.config import Health, Watch
-from cicd.core.health import Probe, Traffic, healthy, judge, why_not
+from cicd.core.config import Health
+from cicd.core.health import Probe, healthy, why_not
 
 POLICY = Health(successes=3)
 OK, BAD, NONE = Probe(200, "r1"), Probe(500, "r1"), Probe(0, error="the connection was refused")
@@ -39,25 +39,3 @@ def test_an_application_that_does_not_tell_its_release_is_not_asked() -> None:
 )
 def test_why_not(probes: list[Probe], words: str) -> None:
     assert words in why_not(probes, POLICY, "r1")
-
-
-WATCH = Watch(seconds=10, error_rate=1, samples=20)
-
-
-@pytest.mark.parametrize(
-    ("requests", "errors", "elapsed", "expected"),
-    [
-        (100, 0, 5, "go-on"),
-        (100, 1, 10, "stable"),
-        (100, 2, 1, "failed"),
-        (19, 19, 5, "go-on"),
-        (19, 19, 10, "inconclusive"),
-        (20, 1, 5, "failed"),
-        (0, 0, 10, "inconclusive"),
-        (20, 0, 10, "stable"),
-    ],
-)
-def test_judge(requests: int, errors: int, elapsed: float, expected: str) -> None:
-    judgement, why = judge(Traffic(requests, errors), WATCH, elapsed)
-    assert judgement == expected
-    assert why

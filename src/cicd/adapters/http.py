@@ -4,7 +4,7 @@ import time
 
 import requests
 
-from cicd.core.health import Probe
+from cicd.core.health import PROBE_AGENT, Probe
 
 ROUTER_RELEASE = "X-Cicd-Release"
 
@@ -17,9 +17,9 @@ def probe(url: str, *, release_header: str = ROUTER_RELEASE, timeout: float = 2.
         release_header: the header that tells the release.
         timeout: seconds for the connection and for each part of the answer.
     """
-    started = time.monotonic()
+    started, headers = time.monotonic(), {"Connection": "close", "User-Agent": PROBE_AGENT}
     try:
-        answer = requests.get(url, timeout=timeout, allow_redirects=False, headers={"Connection": "close"})
+        answer = requests.get(url, timeout=timeout, allow_redirects=False, headers=headers)
     except requests.RequestException as error:
         return Probe(0, seconds=time.monotonic() - started, error=_short(error))
     return Probe(answer.status_code, answer.headers.get(release_header, ""), time.monotonic() - started)

@@ -72,6 +72,7 @@ def propose(project: Project, runner: Runner, image: str, sha: str, version: str
         public=digest(public),
         commits=subjects(project.folder, running.release.sha, sha) if running.release else [],
         took=durations(site.target.entries()),
+        canary=site.deploy.canary.share if site.deploy.canary else 0.0,
     )
     record = Record(
         release=release,

@@ -9,15 +9,18 @@ from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.migrators import Migrator
 from cicd.adapters.ports import HOST
 from cicd.adapters.routers import Router
+from cicd.adapters.routers.log import Mark
+from cicd.adapters.routers.share import Share
 from cicd.adapters.target import Target
 from cicd.commands.execute import Facts
-from cicd.core.health import Probe, Traffic, good, healthy, judge, why_not
+from cicd.commands.watch import BASELINE, Watched, Watcher
+from cicd.core.health import Probe, good, healthy, why_not
 from cicd.core.migrations import between, why_no_way_back
 from cicd.core.plan import SLOTS, Running, Step
 from cicd.core.release import Record
-from cicd.errors import Inconclusive, MigrationFailed, RouterFailed, Unhealthy
+from cicd.core.watch import Judgement
+from cicd.errors import CanaryInconclusive, Inconclusive, MigrationFailed, RouterFailed, Unhealthy
 
-WATCH_INTERVAL = 0.2  # seconds between two looks at the traffic
 BACK_WITHIN = 10.0  # seconds that the release before has to answer through the router again
 
 
@@ -40,6 +43,7 @@ class TargetSteps:
     new_settings: Mapping[str, str] | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    switched_at: Mark | None = None  # in the router's log: the watch sees also the first users
 
     def record(self, release_id: str) -> Record:
         if self.new and self.new.release.id == release_id:
@@ -51,7 +55,7 @@ class TargetSteps:
             return {"created": not self.target.has(step.release)}
         if step.kind in ("migrate", "downgrade"):
             return {"from": self._revision(self.record(step.release))}
-        if step.kind == "switch":
+        if step.kind in ("canary", "switch"):
             was = self.before_running
             return {"slot": was.slot, "release": was.release.id if was.release else ""}
         return {}
@@ -64,8 +68,9 @@ class TargetSteps:
             "downgrade": lambda: self._downgrade(record, facts["from"], step.revision),
             "start": lambda: self._start(step.slot, record),
             "verify": lambda: self._verify(step.slot, record),
-            "switch": lambda: self._switch(step.slot, record),
-            "watch": lambda: self._watch(record),
+            "canary": lambda: self._canary(step.slot, record, step.share),
+            "switch": lambda: self._switch_all(step.slot, record),
+            "watch": lambda: self._watch(step.slot, record),
         }
         return actions[step.kind]()
 
@@ -79,8 +84,11 @@ class TargetSteps:
             self.engine.discard(step.release)
             return "removed from the target"
         if step.kind == "start":
+            self.router.drain()
             self.engine.stop(step.slot)
             return "stopped"
+        if step.kind == "canary":
+            return self._route_back(facts)
         if step.kind == "switch":
             return self._switch_back(facts)
         if step.kind == "migrate":
@@ -124,6 +132,8 @@ class TargetSteps:
         return self._downgrade(record, step.revision, low or "base")
 
     def _start(self, slot: str, record: Record) -> str:
+        if self.engine.alive(slot):
+            self.router.drain()  # it was left just now, perhaps
         self.engine.start(slot, record)
         return f"{record.release.name} at {self.engine.address(slot, record)}"
 
@@ -162,8 +172,15 @@ class TargetSteps:
         url = f"http://{HOST}:{record.ports.router}{record.deploy.health.path}"
         return probe(url, release_header=ROUTER_RELEASE)
 
+    def _share(self, slot: str, record: Record, percent: float = 100.0) -> Share:
+        return Share(slot, self.engine.address(slot, record), record.release.id, percent)
+
+    def _switch_all(self, slot: str, record: Record) -> str:
+        self.switched_at = self.router.mark()
+        return self._switch(slot, record)
+
     def _switch(self, slot: str, record: Record) -> str:
-        self.router.switch(self.engine.address(slot, record), record.release.id, record.ports.router)
+        self.router.route([self._share(slot, record)], record.ports.router)
         self._verify_router(record)
         return f"traffic goes to {slot}, checked through the router"
 
@@ -187,26 +204,68 @@ class TargetSteps:
             return "no release before this one: the router answers 502"
         return self._switch(facts["slot"], self.target.record(facts["release"]))
 
-    def _watch(self, record: Record) -> str:
+    def _route_back(self, facts: Facts) -> str:
+        """All users to the release before, which has most of them anyway: whether it is well is not asked."""
+        record = self.target.record(facts["release"])
+        self.router.route([self._share(facts["slot"], record)], record.ports.router)
+        return f"all traffic goes to {facts['slot']}"
+
+    def _canary(self, slot: str, record: Record, share: float) -> str:
+        """Let a share of the users try the release, next to the one before."""
+        policy, was = record.deploy.canary, self._release_before()
+        if policy is None or was is None:
+            return "not wanted"
+        shares = [self._share(slot, record, share), self._share(*was, 100 - share)]
+        mark = self.router.mark()
+        self.router.route(shares, record.ports.router)
+        new = Watched(slot, self._asking(slot, record))
+        old = Watched(was[0], self._asking(*was))
+        judgement, why = self._look(new, old, record, mark, policy.seconds)
+        if judgement == "failed":
+            raise Unhealthy(
+                f"The release fails {share:g}% of the users: {why}", next_step="mend it, then promote it again"
+            )
+        if judgement == "inconclusive":
+            raise CanaryInconclusive(
+                f"The canary at {share:g}% shows nothing clear: {why}",
+                cause="all users are with the release before",
+                next_step="promote again when there is more traffic, or give the canary more time or a larger share",
+            )
+        return why
+
+    def _watch(self, slot: str, record: Record) -> str:
         """Look at what the release answers under traffic until the verdict is clear."""
-        policy, mark, started, own = record.deploy.watch, self.router.position(), self.clock(), 0
-        while True:
-            self._ask_router(record)
-            own += 1
-            seen = self.router.traffic(record.release.id, mark)
-            traffic = Traffic(seen.requests, seen.errors, own)
-            judgement, why = judge(traffic, policy, self.clock() - started)
-            if judgement == "stable":
-                return why
-            if judgement == "failed":
-                raise Unhealthy(f"The release fails under traffic: {why}", next_step="mend it, then promote it again")
-            if judgement == "inconclusive":
-                raise Inconclusive(
-                    f"The watch saw too little: {why}",
-                    cause="both slots are held as they are",
-                    next_step="promote again when there is traffic, or roll back",
-                )
-            self.sleep(WATCH_INTERVAL)
+        health, was = record.deploy.health, self._release_before()
+        new = Watched(slot, lambda: good(self._ask_router(record), health, record.release.id))
+        old = None
+        if was:
+            old = Watched(was[0], self._asking(*was), self.router.recent(was[0], was[1].release.id, BASELINE))
+        mark = self.switched_at or self.router.mark()
+        judgement, why = self._look(new, old, record, mark, record.deploy.watch.seconds)
+        if judgement == "failed":
+            raise Unhealthy(f"The release fails under traffic: {why}", next_step="mend it, then promote it again")
+        if judgement == "inconclusive":
+            raise Inconclusive(
+                f"The watch shows nothing clear: {why}",
+                cause="both slots are held as they are",
+                next_step="promote again when there is traffic, or roll back",
+            )
+        return why
+
+    def _look(
+        self, new: Watched, old: Watched | None, record: Record, since: Mark, seconds: float
+    ) -> tuple[Judgement, str]:
+        with self.router.log(since) as log:
+            return Watcher(log, record.deploy.watch, self.clock, self.sleep).watch(new, old, seconds)
+
+    def _release_before(self) -> tuple[str, Record] | None:
+        """Slot and record of what ran when this began."""
+        slot, release = self.before_running.slot, self.before_running.release
+        return (slot, self.target.record(release.id)) if release else None
+
+    def _asking(self, slot: str, record: Record) -> Callable[[], bool]:
+        """A probe of a slot, past the router."""
+        return lambda: good(self._ask_slot(slot, record), record.deploy.health, self._told(record))
 
     def prune(self, release_id: str) -> list[str]:
         """Keep the last releases on the target, remove the others; gives their ids. Not part of the transaction."""

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -61,11 +61,29 @@ class Health(_Section, frozen=True):
 
 
 class Watch(_Section, frozen=True):
-    """What a release must show under traffic: at most `error-rate` over at least `samples` requests `for` a while."""
+    """What a release must show under traffic `for` a while, by the router's log.
+
+    At most `error-rate` of its requests fail. With `p95`, at least 95% take no longer; with `slower`, its p95 is at
+    most so much above that of the release before. Nothing is judged on less than `samples` requests. A release that
+    does no worse than the one before it is not failed for what that did as well.
+    """
 
     seconds: Duration = msgspec.field(name="for", default=60)
     error_rate: Percent = 1
+    p95: Duration | None = None
+    slower: Percent | None = None
     samples: Positive = 20
+
+
+class Canary(_Section, frozen=True):
+    """The `share` of users that a release gets first, and `for` how long. `canary: 10%` is short for `{share: 10%}`.
+
+    It is held against the release before by the rules of `watch`, at the same time. Only then all follow. `0%` is none.
+    """
+
+    SHORT: ClassVar = "share"
+    share: Percent
+    seconds: Duration = msgspec.field(name="for", default=30)
 
 
 class Migrations(_Section, frozen=True):
@@ -115,6 +133,7 @@ class Deploy(_Section, frozen=True):
     migrate: Literal["alembic", "command", "none"] = "none"
     migrations: Migrations = Migrations()
     health: Health = Health()
+    canary: Canary | None = None
     watch: Watch = Watch()
     keep: Annotated[int, msgspec.Meta(ge=2)] = 5
 
@@ -128,7 +147,7 @@ class Ports(_Section, frozen=True):
 
 
 class Environment(_Section, frozen=True):
-    """A GitHub Environment: what comes before it, whether somebody must approve, its own settings and watch.
+    """A GitHub Environment: what comes before it, whether somebody must approve, its own settings, canary and watch.
 
     `checks` names check runs or commit statuses that must have succeeded on the commit. Its own `freeze` replaces that
     of the top level; an empty list is none.
@@ -139,6 +158,7 @@ class Environment(_Section, frozen=True):
     approval: Literal["required", "none"] = "none"
     checks: list[str] = []
     env: dict[str, str] = {}
+    canary: Canary | None = None
     watch: Watch | None = None
     freeze: list[Freeze] | None = None
 
@@ -175,6 +195,7 @@ def parse_config(text: str, path: str) -> Config:
         *_reference_problems(config),
         *_freeze_problems(config),
         *_migration_problems(config),
+        *_canary_problems(config),
     ]
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}", next_step="mend the file, then run it again")
@@ -262,6 +283,17 @@ def _migration_problems(config: Config) -> list[str]:
     return problems
 
 
+def _canary_problems(config: Config) -> list[str]:
+    """A share that the router can tell apart from nothing and from everything: it knows hundredths of a percent."""
+    given = {"deploy": config.deploy and config.deploy.canary}
+    given |= {f"environments.{name}": environment.canary for name, environment in config.environments.items()}
+    return [
+        f"{path}.canary.share: should be from 0.01% to 99.99%, or 0% for none, is {canary.share:g}%"
+        for path, canary in given.items()
+        if canary and canary.share != 0 and not 0.01 <= canary.share <= 99.99
+    ]
+
+
 def environment_of(config: Config, name: str) -> Environment:
     """The environment called `name`. Raises UnknownEnvironment with the names that there are."""
     if name not in config.environments:
@@ -290,9 +322,8 @@ def deploy_of(config: Config, environment: Environment | None = None) -> Deploy:
     """The `deploy:` section, with what the environment says otherwise. Raises ConfigError when there is none."""
     if config.deploy is None:
         raise ConfigError("The config has no `deploy:` section", next_step="say under `deploy:` how a release runs")
-    if environment and environment.watch:
-        return msgspec.structs.replace(config.deploy, watch=environment.watch)
-    return config.deploy
+    own = {name: getattr(environment, name, None) for name in ("canary", "watch")}
+    return msgspec.structs.replace(config.deploy, **{name: value for name, value in own.items() if value is not None})
 
 
 def config_schema() -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""Whether a slot is healthy, and whether a release holds under traffic: decisions over samples."""
+"""Whether a slot is healthy: a decision over probes."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
-from cicd.core.config import Health, Watch
+from cicd.core.config import Health
+
+PROBE_AGENT = "cicd-probe"  # the user agent of our probes; by it a router's log tells them from users
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -45,40 +46,3 @@ def why_not(probes: Sequence[Probe], policy: Health, release: str) -> str:
         if release and probe.release != release:
             return f"{policy.path} was answered by release {probe.release or 'unknown'}, not {release}"
     return f"{policy.path} was right fewer than {policy.successes} times in a row"
-
-
-class Traffic(msgspec.Struct, frozen=True):
-    """What one release answered through the router.
-
-    Attributes:
-        requests: all of them, probes of the watch included.
-        errors: those with 5xx, whoever made it.
-        probes: how many of the requests were the watch's own.
-    """
-
-    requests: int = 0
-    errors: int = 0
-    probes: int = 0
-
-    @property
-    def error_rate(self) -> float:
-        """Percent."""
-        return 100 * self.errors / self.requests if self.requests else 0.0
-
-
-Judgement = Literal["go-on", "stable", "failed", "inconclusive"]
-
-
-def judge(traffic: Traffic, policy: Watch, elapsed: float) -> tuple[Judgement, str]:
-    """The verdict of the watch so far, and why.
-
-    Fails as soon as enough requests show too many errors; is stable only at the end, and only on enough requests.
-    """
-    seen = f"{traffic.errors} of {traffic.requests} requests failed ({traffic.error_rate:.2g}%)"
-    if traffic.requests >= policy.samples and traffic.error_rate > policy.error_rate:
-        return "failed", f"{seen}, more than {policy.error_rate:g}%"
-    if elapsed < policy.seconds:
-        return "go-on", seen
-    if traffic.requests < policy.samples:
-        return "inconclusive", f"only {traffic.requests} requests in {elapsed:.0f} s, {policy.samples} are needed"
-    return "stable", f"{seen} in {elapsed:.0f} s, {traffic.probes} of them our own"

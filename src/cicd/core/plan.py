@@ -9,7 +9,7 @@ from cicd.core.migrations import Migration
 from cicd.core.release import Release, digest
 
 Kind = Literal["promote", "rollback"]
-StepKind = Literal["prepare", "migrate", "start", "verify", "switch", "watch", "downgrade"]
+StepKind = Literal["prepare", "migrate", "start", "verify", "canary", "switch", "watch", "downgrade"]
 Slot = Literal["blue", "green"]
 RollbackClass = Literal["code only", "code and schema", "forward only"]
 SLOTS: tuple[Slot, Slot] = ("blue", "green")
@@ -23,17 +23,20 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         release: id of the release whose code and settings it uses.
         slot: where, for steps that concern one.
         revision: of the schema to reach, for migrate and downgrade; "base" for none.
+        share: of the users that a canary gets, percent.
     """
 
     kind: StepKind
     release: str
     slot: str = ""
     revision: str = ""
+    share: float = 0.0
 
     def __str__(self) -> str:
         where = f" {self.slot}" if self.slot else ""
         to = f" to {self.revision}" if self.revision else ""
-        return f"{self.kind}{where}{to}"
+        share = f" at {self.share:g}%" if self.share else ""
+        return f"{self.kind}{where}{to}{share}"
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +96,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
                 self.public,
                 self.replaces.id if self.replaces else "",
                 [step.kind for step in self.steps],
+                [step.share for step in self.steps if step.kind == "canary"],
                 [migration.revision for migration in self.migrations],
             ]
         )[7:23]
@@ -120,17 +124,24 @@ def plan_promotion(
     public: str = "",
     commits: Sequence[str] = (),
     took: Mapping[str, float] | None = None,
+    canary: float = 0.0,
 ) -> Plan:
-    """Put `release` into the idle slot, prove it, switch, watch.
+    """Put `release` into the idle slot, prove it, let some users try it, switch, watch.
 
     Expanding migrations run before the slot starts: the code that runs tolerates them, and the new code finds its
     schema from its first request on.
+
+    Args:
+        canary: percent of the users that try it first; where nothing runs there is nobody to spare.
     """
     slot, id_ = idle(running.slot), release.id
     steps = [Step(kind="prepare", release=id_)]
     if migrations:
         steps.append(Step(kind="migrate", release=id_, revision=release.schema))
-    steps += [Step(kind=kind, release=id_, slot=slot) for kind in ("start", "verify", "switch", "watch")]
+    steps += [Step(kind=kind, release=id_, slot=slot) for kind in ("start", "verify")]
+    if canary and running.release:
+        steps.append(Step(kind="canary", release=id_, slot=slot, share=canary))
+    steps += [Step(kind=kind, release=id_, slot=slot) for kind in ("switch", "watch")]
     return Plan(
         kind="promote",
         environment=environment,

@@ -4,7 +4,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar, Union
 
@@ -104,6 +104,8 @@ def _without_none(kind: Any) -> Any:
 def _struct(value: Any, kind: type[msgspec.Struct], path: str) -> msgspec.Struct:
     if value is None:
         value = {}
+    if (short := getattr(kind, "SHORT", "")) and isinstance(value, str | int | float):
+        value = {short: value}
     if not isinstance(value, dict):
         raise _Wrong(path, f"should be a mapping, is {_shown(value)}")
     hints = typing.get_type_hints(kind, include_extras=True)
@@ -192,7 +194,33 @@ def schema_of(kind: type) -> dict[str, Any]:
     """JSON Schema of a struct; defaults of durations and percentages in the form that users write."""
     schema = msgspec.json.schema(kind)
     _as_written(schema)
+    _with_short(schema, {f"#/$defs/{one.__name__}": one.SHORT for one in _structs(kind) if hasattr(one, "SHORT")})
     return schema
+
+
+def _structs(kind: Any) -> Iterator[Any]:
+    """All structs that a type is made of."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+        for name, hint in typing.get_type_hints(kind).items():
+            if name in kind.__struct_fields__:
+                yield from _structs(hint)
+    for argument in typing.get_args(kind):
+        yield from _structs(argument)
+
+
+def _with_short(schema: dict[str, Any], short: Mapping[str, str]) -> None:
+    """Where a struct may be given by the value of one of its fields (its SHORT), the schema takes that, too."""
+
+    def visit(node: Any) -> None:
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            visit(child)
+        for choice in list(node.get("anyOf", [])) if isinstance(node, dict) else ():
+            if field := short.get(choice.get("$ref", "")):
+                name = choice["$ref"].rpartition("/")[2]
+                node["anyOf"].insert(1, schema["$defs"][name]["properties"][field])
+
+    visit(schema)
 
 
 def _as_written(node: Any) -> None:

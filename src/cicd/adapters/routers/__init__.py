@@ -1,34 +1,46 @@
 """Routers: what sends traffic to a slot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from cicd.adapters.routers.log import Log, Mark
 from cicd.adapters.routers.nginx import Nginx
+from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
-from cicd.core.health import Traffic
+from cicd.core.watch import Answer
 
 
 class Router(Protocol):
-    """Sends all traffic of an environment to one slot, and counts what was answered."""
+    """Sends the traffic of an environment to its slots, and tells what was answered."""
 
-    def switch(self, address: str, release_id: str, port: int) -> None:
-        """Send new requests to `address`; those under way end where they are. Raises RouterFailed, PortInUse."""
+    def route(self, shares: Sequence[Share], port: int) -> None:
+        """Send new requests by these shares, one user always to the same slot; those under way end where they are.
+
+        Raises:
+            RouterFailed: the shares are not in force. PortInUse.
+        """
 
     def close(self) -> None:
         """Send traffic nowhere: there is no release to send it to."""
 
     def runs(self) -> bool:
-        """Whether it answers on its port already."""
+        """Whether it is there."""
 
     def stop(self) -> None:
         """End the router; one that does not run is fine."""
 
-    def position(self) -> int:
-        """A mark in the router's log."""
+    def drain(self) -> None:
+        """Wait, a while, until nothing more reaches a slot that has no share."""
 
-    def traffic(self, release_id: str, since: int) -> Traffic:
-        """What the release answered since a mark."""
+    def mark(self) -> Mark:
+        """This moment in the router's log."""
+
+    def log(self, since: Mark) -> Log:
+        """What was answered since a mark, and will be."""
+
+    def recent(self, slot: str, release_id: str, count: int) -> list[Answer]:
+        """The newest answers of a release in a slot to its users, no more than `count`."""
 
 
 ROUTERS: dict[str, Callable[[Target, Runner], Router]] = {"nginx": Nginx}

@@ -1,0 +1,20 @@
+"""Who gets how much of the traffic."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Share:
+    """A slot and its part of the users.
+
+    Attributes:
+        slot: its name.
+        address: `host:port` where it answers.
+        release_id: what lives in it.
+        percent: of the users; hundredths count.
+    """
+
+    slot: str
+    address: str
+    release_id: str
+    percent: float = 100.0

@@ -1,0 +1,57 @@
+"""Watching a release: the router's log and probes of our own, until core/watch.py says what to make of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cicd.adapters.routers.log import Log
+from cicd.core.config import Watch
+from cicd.core.watch import Answer, Judgement, Seen, Traffic, judge
+
+INTERVAL = 0.2  # seconds between two looks
+BASELINE = 1000  # requests that the release before is judged by, at most
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One slot under watch.
+
+    Attributes:
+        slot: its name.
+        ask: one probe; whether the answer was right.
+        before: what it answered to its users before, to be judged by that alone; None: by what it answers now.
+    """
+
+    slot: str
+    ask: Callable[[], bool]
+    before: Sequence[Answer] | None = None
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Looks at a new slot and the old one, which is its baseline, side by side.
+
+    Our own probes ask both at the same moments: what breaks both, such as their database, is not the new one's fault.
+    """
+
+    log: Log
+    policy: Watch
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def watch(self, new: Watched, old: Watched | None, seconds: float) -> tuple[Judgement, str]:
+        """Look until the verdict is clear, at most so long, and give it with its counts."""
+        slots = [new, old] if old else [new]
+        seen = {each.slot: Seen(Traffic().plus(each.before or ())) for each in slots}
+        live = {each.slot for each in slots if each.before is None}
+        started, nothing = self.clock(), Seen()
+        while True:
+            own = {each.slot: seen[each.slot].own.plus_own(each.ask()) for each in slots}
+            users = [answer for answer in self.log.read() if not answer.own]
+            for slot in seen:
+                more = (answer for answer in users if answer.slot == slot and slot in live)
+                seen[slot] = Seen(seen[slot].users.plus(more), own[slot])
+            baseline = seen[old.slot] if old else nothing
+            judgement, why = judge(seen[new.slot], baseline, self.policy, self.clock() - started, seconds)
+            if judgement != "go-on":
+                return judgement, why
+            self.sleep(INTERVAL)
