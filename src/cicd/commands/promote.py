@@ -10,6 +10,7 @@ from cicd.commands.deploy import Deployer, counted, locked
 from cicd.commands.preflight import environments, examine
 from cicd.commands.propose import Proposal, lost_secrets, propose
 from cicd.commands.read import Project, Site
+from cicd.commands.rehearse import rehearse
 from cicd.contract import Promote
 from cicd.core.deployment_summary import plan_markdown
 from cicd.core.ledger import current
@@ -80,6 +81,7 @@ def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> R
             raise another_plan(proposal.plan.hash, now)
         steps = site.steps(now.running, now.record, now.settings)
         result = deployer.carry_out(now.plan, steps, approved_by, now.secrets)
+        result = rehearse(project, deployer, now, result, approved_by)
     return counted(result, hub)
 
 

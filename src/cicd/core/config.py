@@ -149,6 +149,7 @@ class Ports(_Section, frozen=True):
 class Environment(_Section, frozen=True):
     """A GitHub Environment: what comes before it, whether somebody must approve, its own settings, canary and watch.
 
+    `rehearse` wants proof from the environment before: a promotion there goes back to what runs here, and forth again.
     `checks` names check runs or commit statuses that must have succeeded on the commit. Its own `freeze` replaces that
     of the top level; an empty list is none.
     """
@@ -156,6 +157,7 @@ class Environment(_Section, frozen=True):
     ports: Ports
     after: str = ""
     approval: Literal["required", "none"] = "none"
+    rehearse: bool = False
     checks: list[str] = []
     env: dict[str, str] = {}
     canary: Canary | None = None
@@ -235,6 +237,11 @@ def _port_problems(config: Config) -> list[str]:
 
 def _reference_problems(config: Config) -> list[str]:
     problems = [
+        f"environments.{name}.rehearse: there is no environment before it (`after`)"
+        for name, environment in config.environments.items()
+        if environment.rehearse and not environment.after
+    ]
+    problems += [
         f"suites.{name}.needs: there is no service `{need}` under services"
         for name, suite in config.suites.items()
         for need in suite.needs
