@@ -57,8 +57,6 @@ def test_a_canary_goes_first_and_all_follow_without_losing_a_request(app: Consum
     assert people.lost == []
     assert people.releases[result.outputs["release"]] > 100
     assert people.releases[old] > 100
-    flipped = [met for met in people.met.values() if met not in ([old], [old, result.outputs["release"]])]
-    assert not flipped
 
 
 def test_a_canary_that_fails_meets_only_its_share(app: Consumer) -> None:

@@ -196,11 +196,14 @@ class Nginx:
             time.sleep(0.02)
 
     def _reload(self, master: psutil.Process) -> None:
-        """Have the new configuration in force: nginx says nothing of a reload that fails, but makes no new workers."""
+        """Have the new configuration in force: new workers are there, and the old ones take no new connection.
+
+        nginx says nothing of a reload that fails; and for 100 ms after one that does not, old and new ones both accept.
+        """
         before = {child.pid for child in master.children()}
         master.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + RELOADED_WITHIN
-        while not {child.pid for child in master.children()} - before:
+        while not _renewed(master.children(), before):
             if time.monotonic() > deadline:
                 raise RouterFailed(
                     f"nginx did not take its new configuration within {RELOADED_WITHIN:g} s",
@@ -218,9 +221,16 @@ class Nginx:
                 master.send_signal(signal.SIGUSR1)
 
 
+def _renewed(workers: Sequence[psutil.Process], before: set[int]) -> bool:
+    """Whether there are workers of a new configuration, and all that were there before are leaving."""
+    old = [worker for worker in workers if worker.pid in before]
+    return len(old) < len(workers) and all(map(_is_leaving, old))
+
+
 def _is_leaving(worker: psutil.Process) -> bool:
-    """Whether a worker only ends what it had begun; it says so in its title."""
+    """Whether a worker only ends what it had begun; it says so in its title. One that has ended has none."""
     try:
-        return "shutting down" in " ".join(worker.cmdline())
+        title = " ".join(worker.cmdline())
     except psutil.Error:
-        return False
+        return True
+    return not title or "shutting down" in title
