@@ -108,7 +108,9 @@ class Promote:
     approval_timeout: str = given("Minutes to wait for an approval where nothing else holds the job.", "30")
     plan: str = given("The plan's hash that was approved; another plan is refused.")
     force: str = given(
-        "Also take a stale or poisoned release, also in a freeze window.", "false", choices=("false", "true")
+        "Also take a stale or poisoned release, in a freeze window, or with a migration that breaks the old code.",
+        "false",
+        choices=("false", "true"),
     )
     dry_run: str = given("Say what would be done, do nothing.", "false", choices=("false", "true"))
 
@@ -171,6 +173,7 @@ class Plan:
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
     token: str = token_input()
+    force: str = given("Refuse only what `force` would not go past.", "false", choices=("false", "true"))
 
 
 @dataclass(frozen=True)

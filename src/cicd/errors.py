@@ -101,6 +101,12 @@ class LockLost(CicdError):
     code, reason = 26, "lock-lost"
 
 
+class MigrationBreaks(CicdError):
+    """A migration would break the code that runs while it is applied."""
+
+    code, reason = 27, "migration-breaks"
+
+
 class ChecksNotGreen(CicdError):
     """A check that the config demands has not succeeded on the commit."""
 

@@ -1,11 +1,16 @@
 """Releases whose schema is migrated by the project's own command: dbmate, with a real PostgreSQL."""
 
+import contextlib
+import os
 import shutil
+import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -14,7 +19,7 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.services.server import start
 from cicd.core.results import Result
 from cicd.core.services import Wanted
-from cicd.errors import NothingToRollBackTo
+from cicd.errors import MigrationBreaks, NothingToRollBackTo
 from tests.adapters.servers import job_of
 from tests.commands.site import Consumer, consumer
 from tests.fakes import runner as fake_runner
@@ -25,24 +30,38 @@ DBMATE = f"{Path(sys.executable).with_name('dbmate')} --no-dump-schema"
 EXTRA = f"""migrate: command
   migrations: {{up: {DBMATE} migrate, down: {DBMATE} rollback, current: {DBMATE} status}}"""
 
+SLEEPS: LiteralString = (
+    "select pid from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()"
+)
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
 
 @dataclass
 class Shop:
     app: Consumer
     url: str
 
-    def release(self, version: str, name: str = "", up: str = "", down: str = "") -> Result:
+    def release(self, version: str, name: str = "", up: str = "", down: str = "", **inputs: str) -> Result:
         """Promote a version that brings a migration."""
         folder = self.app.repository / "db" / "migrations"
         folder.mkdir(parents=True, exist_ok=True)
         if name:
             (folder / name).write_text(f"-- migrate:up\n{up}\n-- migrate:down\n{down}\n")
-        return self.app.promote(self.app.commit(version), app_env=f"DATABASE_URL={self.url}")
+        given = {"app_env": f"DATABASE_URL={self.url}", **inputs}
+        return self.app.promote(self.app.commit(version), **given)
 
-    def columns(self) -> list[str]:
-        query = "select column_name::text from information_schema.columns where table_name = 'users' order by 1"
+    def ask(self, query: LiteralString) -> list[Any]:
         with psycopg.connect(self.url) as connection:
             return [row[0] for row in connection.execute(query)]
+
+    def columns(self) -> list[Any]:
+        return self.ask("select column_name from information_schema.columns where table_name = 'users' order by 1")
 
 
 @pytest.fixture
@@ -90,7 +109,10 @@ def test_a_migration_that_fails_takes_nothing_with_it(shop: Shop) -> None:
 
 def test_a_release_that_has_lost_data_cannot_be_left_and_says_why(shop: Shop) -> None:
     shop.release("v1", "001_users.sql", "create table users (id int, name text);", "drop table users;")
-    two = shop.release("v2", "002_name.sql", "alter table users drop name;", "alter table users add name text;")
+    loss = ("002_name.sql", "alter table users drop name;", "alter table users add name text;")
+    with pytest.raises(MigrationBreaks, match=r"002 drops column `users\.name`"):
+        shop.release("v2", *loss)
+    two = shop.release("v2", *loss, force="true")
     assert two.data["rollback_class"] == "forward only"
     three = shop.release("v3", "003_mail.sql", "alter table users add mail text;", "alter table users drop mail;")
     assert three.outputs["verdict"] == "stable"
@@ -102,3 +124,27 @@ def test_a_release_that_has_lost_data_cannot_be_left_and_says_why(shop: Shop) ->
         " what was written since would be lost: 003 drops column `users.mail`"
     )
     assert shop.columns() == ["id", "mail"], "nothing was touched"
+
+
+def test_a_run_that_is_killed_while_it_migrates_holds_up_nobody(shop: Shop) -> None:
+    """Its migration works on without it; the next run ends that first, and then reads what the schema is."""
+    shop.release("v1", "001_users.sql", "create table users (id int);", "drop table users;")
+    run = os.fork()
+    if run == 0:
+        with contextlib.suppress(BaseException):
+            shop.release("v2", "002_half.sql", "create table half (id int); select pg_sleep(600);", "drop table half;")
+        os._exit(1)
+    until(lambda: shop.ask(SLEEPS))
+    os.kill(run, signal.SIGKILL)
+    os.waitpid(run, 0)
+    assert shop.ask(SLEEPS), "it goes on"
+    assert shop.app.site().engine.left_behind()
+
+    shop.app.git("rm", "--quiet", "-r", "--cached", "db")
+    (shop.app.repository / "db" / "migrations" / "002_half.sql").unlink()
+    third = shop.release("v3", "003_name.sql", "alter table users add name text;", "alter table users drop name;")
+    assert third.outputs["verdict"] == "stable", third.message
+    assert shop.columns() == ["id", "name"]
+    assert shop.ask("select 1 from pg_tables where tablename = 'half'") == []
+    assert shop.ask(SLEEPS) == []
+    assert not shop.app.site().engine.left_behind()

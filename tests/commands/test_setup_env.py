@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cicd.adapters.folders import private_folder
+from cicd.adapters.migrators import alembic
 from cicd.adapters.process import Completed, ProcessId
 from cicd.adapters.python_env import Python, Venv
 from cicd.adapters.requirements import Requirements
@@ -248,7 +249,7 @@ def test_the_migration_has_url_and_path(tmp_path: Path, machine: Machine, action
 
 def test_alembic_is_run_by_the_venv_s_interpreter(tmp_path: Path, machine: Machine, actions: Runner) -> None:
     bring_up(plan_of(tmp_path, ["alembic"], postgres="18.6"), job_in(tmp_path), actions, machine.start)
-    assert machine.ran[0][0] == [f"{tmp_path}/venv/bin/python", "-m", "alembic", "upgrade", "head"]
+    assert machine.ran[0][0] == [f"{tmp_path}/venv/bin/python", "-c", alembic.MOVE, "upgrade", "head"]
 
 
 def test_a_migration_that_fails(tmp_path: Path, machine: Machine, actions: Runner) -> None:

@@ -64,7 +64,7 @@ def test_a_canary_that_fails_meets_only_its_share(app: Consumer) -> None:
     with_canary(app, "10%", "20s")
     with users(app) as people:
         result = promote(app, "v2", "poor")
-    assert (result.outputs["verdict"], result.reason_code) == ("failed", "unhealthy")
+    assert (result.outputs["verdict"], result.reason_code) == ("rolled-back", "rolled-back")
     assert "fails 10% of the users" in result.message
     assert "the release before" not in result.message, "it was without an error"
     bad = result.data["release"]
@@ -104,7 +104,7 @@ def test_a_slow_canary_is_caught(app: Consumer) -> None:
     with_canary(app, "30%", "20s")
     with users(app):
         result = promote(app, "v2", "slow")
-    assert (result.outputs["verdict"], result.reason_code) == ("failed", "unhealthy")
+    assert (result.outputs["verdict"], result.reason_code) == ("rolled-back", "rolled-back")
     assert "took longer than 0.05 s" in result.message
     assert app.version() == "v1"
 

@@ -152,3 +152,10 @@ def test_a_python_file_that_is_no_migration() -> None:
 )
 def test_script_folder(text: str) -> None:
     assert script_folder(text) == "db/migrations"
+
+
+def test_a_migration_whose_revision_cannot_be_read_is_not_passed_over() -> None:
+    text = 'revision, down_revision = "0002", "0001"\ndef upgrade():\n    pass\n'
+    with pytest.raises(ConfigError, match=r"no `revision = "):
+        read_migration(text, "versions/x.py")
+    assert read_migration("HELPER = 1\n", "versions/helper.py") is None

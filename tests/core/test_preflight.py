@@ -4,6 +4,7 @@ import pytest
 
 from cicd.core.approval import Protection
 from cicd.core.config import parse_config
+from cicd.core.migrations import Migration
 from cicd.core.preflight import Facts, first_of, refusals
 from cicd.errors import Locked
 from tests.core.histories import ledger, release
@@ -96,3 +97,13 @@ def test_what_failed_while_the_facts_were_looked_up_is_told_with_the_rest() -> N
     assert reasons(release=None, found=[locked], free=1, needed=2) == ["locked", "disk-full"]
     error = first_of(refusals(facts(ledger=STAGED, found=[locked], free=1, needed=2)))
     assert (error.code, error.next_step) == (35, "wait; free space, or lower `deploy.keep`")
+
+
+def test_a_migration_that_breaks_the_code_that_runs() -> None:
+    drop = Migration(revision="0002", down="0001", kind="irreversible", breaks=["drops column notes.a"])
+    known = [*ledger("v0 stable"), *STAGED]
+    found = refusals(facts(ledger=known, migrations=[drop]))
+    assert [error.reason for error in found] == ["migration-breaks"]
+    assert "0002 drops column notes.a" in str(found[0])
+    assert refusals(facts(ledger=known, migrations=[drop]), force=True) == []
+    assert refusals(facts(ledger=STAGED, migrations=[drop])) == [], "nothing runs that could break"

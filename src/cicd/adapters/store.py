@@ -59,6 +59,23 @@ def relation(folder: Path, base: str, head: str) -> str:
     return "diverged" if behind and ahead else "behind" if behind else "ahead" if ahead else "identical"
 
 
+def commit_of(path: Path) -> str:
+    """The commit that an image was packed from: git writes it into the archive's header."""
+    try:
+        with tarfile.open(path) as tar:
+            tar.next()
+            return str(tar.pax_headers.get("comment", ""))
+    except (OSError, tarfile.TarError):
+        return ""
+
+
+def subjects(folder: Path, base: str, head: str, most: int = 20) -> list[str]:
+    """`sha subject` of the commits that `head` has and `base` has not, newest first, one more than `most` at most."""
+    argv = ["git", "-C", str(folder), "log", f"--max-count={most + 1}", "--format=%h %s", f"{base}..{head}"]
+    done = run(argv, check=False)
+    return done.output.splitlines() if done.code == 0 else []
+
+
 def tag_of(folder: Path, sha: str) -> str:
     """A tag of the commit, as a label for people; empty if it has none or is not in this checkout."""
     done = run(["git", "-C", str(folder), "tag", "--points-at", sha, "--sort=-version:refname"], check=False)

@@ -67,11 +67,15 @@ class Target:
 
     def state(self) -> State:
         """Where the environment stands, by its journal. Raises Unfinished if the journal cannot be read."""
+        return fold(self.entries())
+
+    def entries(self) -> list[Entry]:
+        """All of the journal, oldest first; none before the first deployment. Raises Unfinished."""
         path = self.folder / "journal.jsonl"
         if not path.exists():
-            return State()
+            return []
         try:
-            return fold(decode(path.read_text(encoding="utf-8")))
+            return decode(path.read_text(encoding="utf-8"))
         except (msgspec.MsgspecError, NewerFormat, UnicodeDecodeError) as error:
             raise Unfinished(
                 f"The journal {path} cannot be read: {error}",
@@ -147,13 +151,11 @@ class Target:
         there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         return shutil.disk_usage(there).free
 
-    def prune(self, keep: set[str]) -> list[str]:
-        """Remove the releases that are not in `keep`; gives their ids."""
+    def releases(self) -> list[str]:
+        """Ids of the releases that lie here, whole or not, newest first."""
         folder = self.folder / "releases"
-        old = [path for path in folder.iterdir() if path.name not in keep] if folder.exists() else []
-        for path in old:
-            self.remove(path.name)
-        return [path.name for path in old]
+        found = list(folder.iterdir()) if folder.exists() else []
+        return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
 
     def remove(self, release_id: str) -> None:
         """Remove a release, its record first: one that is removed in part lies there no more. One not there is fine."""

@@ -112,6 +112,7 @@ class Deployer:
             approved_by=approved_by,
             replaces=plan.replaces.id if plan.replaces else "",
             reason=redact(reason, secrets),
+            at=time.time(),
         )
         number = self._open(plan, payload)
         self.runner.say(f"{plan.kind} {plan.release.name} → {self.site.name}")

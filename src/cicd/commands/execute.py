@@ -19,7 +19,15 @@ from cicd.adapters.together import interruptible, shielded
 from cicd.core.journal import Attempt, Begun, Entry
 from cicd.core.ledger import Payload, Verdict
 from cicd.core.plan import Plan, Running, Step, settled
-from cicd.errors import CicdError, Inconclusive, Interrupted, JournalFailed, RollbackRefused, Unfinished
+from cicd.errors import (
+    CanaryInconclusive,
+    CicdError,
+    Inconclusive,
+    Interrupted,
+    JournalFailed,
+    RollbackRefused,
+    Unfinished,
+)
 
 Say = Callable[[str], None]
 Hide = Callable[[str], str]
@@ -147,6 +155,7 @@ class Execution:
         verdict_at = time.monotonic()
         self._say(f"  ✗ {self._hide(str(error))}")
         switch = next((begun for begun in self._begun if begun.step.kind == "switch"), None)
+        canary = any(begun.step.kind == "canary" for begun in self._begun)
         if switch and (why := self._why_stay()):
             refused = RollbackRefused(
                 f"{error.what.rstrip('.')}; and the release before it is not healthy either: {why}",
@@ -166,6 +175,7 @@ class Execution:
             return Outcome(verdict="failed", running=self._before, error=unfinished, seconds=self._seconds)
         # A switch that failed by itself has shown the release to nobody; one that a kill cut off may have.
         met_users = switch is not None and (switch.ended or isinstance(error, Interrupted))
+        met_users |= canary and not isinstance(error, CanaryInconclusive)
         verdict: Verdict = "rolled-back" if met_users else "failed"
         seconds = back_at - verdict_at if met_users and back_at and self._before.release else None
         return self._close(verdict, self._before, error, seconds)
@@ -194,7 +204,7 @@ class Execution:
             self._try_to_write("undone", step=begun.number)
             if how:
                 self._tell(f"undo {begun.step}", how, started)
-            if begun.step.kind == "switch":
+            if begun.step.kind in ("canary", "switch") and back_at is None:
                 back_at = time.monotonic()
         return back_at, stuck
 

@@ -11,7 +11,7 @@ from cicd.adapters.ports import require_free
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import relation
 from cicd.commands.deploy import claimant_of
-from cicd.commands.plan import Proposal
+from cicd.commands.propose import Proposal, propose
 from cicd.commands.read import Project
 from cicd.core import lock
 from cicd.core.ledger import current
@@ -45,23 +45,40 @@ def environment_facts(
     )
 
 
-def release_facts(
-    facts: Facts, project: Project, hub: GitHub, proposal: Proposal | None, failed: CicdError | None
-) -> Facts:
-    """The same with a release, as far as it could be proposed."""
+def examine(
+    project: Project,
+    runner: Runner,
+    hub: GitHub,
+    standing: Standing,
+    image: str,
+    sha: str,
+    version: str,
+    app_env: str,
+) -> tuple[Facts, Proposal | None]:
+    """All that speaks for or against a promotion, and what it would be: None if that cannot be said."""
+    facts = environment_facts(project, runner, hub, standing)
+    found = list(facts.found)
+    proposal = caught(found, lambda: propose(project, runner, image, sha, version, app_env))
     if proposal is None:
-        return replace(facts, found=[*facts.found, failed] if failed else facts.found)
-    found, release = list(facts.found), proposal.plan.release
-    running = current(facts.ledger, facts.environment)
-    size = project.site.engine.size(release.image)
-    return replace(
+        return replace(facts, found=found), None
+    release, running = proposal.plan.release, current(facts.ledger, facts.environment)
+    checks = caught(found, lambda: hub.checks(release.sha, project.environment.checks))
+    relation = caught(found, lambda: relation_of(project, hub, running.release.sha, release.sha)) if running else ""
+    facts = replace(
         facts,
         found=found,
-        needed=SPACE + 3 * size,
+        needed=SPACE + 3 * project.site.engine.size(release.image),
         release=release,
-        relation=relation_of(project, hub, running.release.sha, release.sha) if running else "",
-        checks=caught(found, lambda: hub.checks(release.sha, project.environment.checks)) or {},
+        migrations=proposal.plan.migrations,
+        relation=relation or "",
+        checks=checks or {},
     )
+    return facts, proposal
+
+
+def environments(project: Project) -> list[str]:
+    """Those whose deployments speak for or against a promotion: its own and the one before it."""
+    return [name for name in (project.site.name, project.environment.after) if name]
 
 
 def relation_of(project: Project, hub: GitHub, base: str, head: str) -> str:

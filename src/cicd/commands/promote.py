@@ -7,8 +7,8 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
 from cicd.commands.approval import require_approval
 from cicd.commands.deploy import Deployer, counted, locked
-from cicd.commands.plan import Proposal, lost_secrets, propose
-from cicd.commands.preflight import environment_facts, release_facts
+from cicd.commands.preflight import environments, examine
+from cicd.commands.propose import Proposal, lost_secrets, propose
 from cicd.commands.read import Project, Site
 from cicd.contract import Promote
 from cicd.core.deployment_summary import plan_markdown
@@ -16,7 +16,7 @@ from cicd.core.ledger import current
 from cicd.core.preflight import first_of, refusals
 from cicd.core.release import bare_digest, full_sha
 from cicd.core.results import Result
-from cicd.errors import CicdError, ConfigError, NotApproved, UsageError
+from cicd.errors import ConfigError, NotApproved, UsageError
 
 
 def main(inputs: Promote, runner: Runner) -> Result:
@@ -29,20 +29,23 @@ def main(inputs: Promote, runner: Runner) -> Result:
 def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> Result:
     """read → recover → decide → refuse → approve → lock → do → record."""
     site, dry = project.site, inputs.dry_run == "true"
-    image, sha = bare_digest(inputs.image), full_sha(inputs.sha or runner.sha)
+    image, sha = bare_digest(inputs.image), inputs.sha and full_sha(inputs.sha)
     standing = hub.standing(environments(project))
     deployer = Deployer(site, runner, hub, standing.ledger)
     if deployer.behind() and not dry:
         with locked(site, runner, hub, "recover", standing.locks[site.name]) as deployer.beat:
             deployer.recover()
             deployer.catch_up()
-    facts = environment_facts(project, runner, hub, replace(standing, ledger=deployer.ledger))
-    proposal, failed = None, None
-    try:
-        proposal = propose(project, runner, image, sha, inputs.version, inputs.app_env)
-    except CicdError as error:
-        failed = error
-    facts = release_facts(facts, project, hub, proposal, failed)
+    facts, proposal = examine(
+        project,
+        runner,
+        hub,
+        replace(standing, ledger=deployer.ledger),
+        image,
+        sha,
+        inputs.version,
+        inputs.app_env,
+    )
     if found := refusals(facts, force=inputs.force == "true"):
         raise first_of(found)
     assert proposal is not None, "what failed is among the refusals"
@@ -78,11 +81,6 @@ def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> R
         steps = site.steps(now.running, now.record, now.settings)
         result = deployer.carry_out(now.plan, steps, approved_by, now.secrets)
     return counted(result, hub)
-
-
-def environments(project: Project) -> list[str]:
-    """Those whose deployments speak for or against a promotion: its own and the one before it."""
-    return [name for name in (project.site.name, project.environment.after) if name]
 
 
 def runs_already(proposal: Proposal, site: Site) -> bool:

@@ -7,7 +7,7 @@ from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
 from cicd.commands.deploy import Deployer, counted, locked, secrets_of
-from cicd.commands.plan import SHORTEST_SECRET
+from cicd.commands.propose import SHORTEST_SECRET
 from cicd.commands.read import Site, read_config, site_of_target
 from cicd.contract import Rollback
 from cicd.core.deployment_summary import plan_markdown

@@ -189,8 +189,7 @@ def _migrate(plan: Plan, servers: Mapping[str, Server], venv: Venv | Python, run
         tried = check_migrations(plan.schema, plan.check, plan.folder, python, env, partial(_in_project, plan), runner)
     in_project, command, revision = partial(_in_project, plan, env), shlex.join(plan.migrate), ""
     if plan.migrate == [ALEMBIC]:
-        alembic.upgrade(in_project, python=str(_interpreter(venv)))
-        revision = alembic.current(in_project, python=str(_interpreter(venv)))
+        revision = alembic.upgrade(in_project, python=str(_interpreter(venv)))
     else:
         done = in_project(plan.migrate)
         if done.code or done.timed_out:

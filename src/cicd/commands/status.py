@@ -1,6 +1,7 @@
-"""`cicd status`: what runs where, since when, and approved by whom; who holds the lock."""
+"""`cicd status`: what runs where, since when, and approved by whom; who holds the lock; what one could go back to."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from cicd.adapters.github import GitHub
@@ -8,49 +9,60 @@ from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.commands.read import Project, Site, read_config
 from cicd.contract import Status
-from cicd.core.ledger import current
+from cicd.core.ledger import Deployment, current
 from cicd.core.lock import describe
 from cicd.core.markdown import inline
 from cicd.core.results import Result
-from cicd.errors import NoToken
+from cicd.errors import GitHubUnavailable, NoToken, RateLimited
 
 
 def main(inputs: Status, runner: Runner) -> Result:
-    """Ask the ledger and the targets; a target on another machine is not seen from here, which is said."""
+    """Ask the ledger and the targets. A target on another machine is not seen from here, GitHub may be away: both are
+    said."""
     config = read_config(inputs.working_directory, inputs.config)
-    names = list(config.environments)
+    names, note = list(config.environments), ""
     try:
         standing: Standing | None = GitHub(runner, inputs.token).standing(names)
-    except NoToken:
-        standing = None
+    except (NoToken, GitHubUnavailable, RateLimited) as error:
+        standing, note = None, f"\n(GitHub was not asked: {error})"
     rows = [row(Project.of(inputs.working_directory, inputs.config, name, runner).site, standing) for name in names]
     return Result(
         decision="done",
-        message="\n".join(map(line, rows)) + ("" if standing is not None else "\n(no token: GitHub was not asked)"),
+        message="\n".join(map(line, rows)) + note,
         data={"environments": rows},
         summary=summary(rows),
     )
 
 
 def row(site: Site, standing: Standing | None) -> dict[str, Any]:
-    """One environment: what the ledger says, and what its target on this machine says."""
+    """One environment: what its target on this machine says goes before what the ledger says."""
     said = current(standing.ledger, site.name) if standing else None
     lock = standing.locks[site.name].lock if standing else None
-    state = site.target.state()
-    here = site.running()
+    state, here = site.target.state(), site.running()
+    release = here.release or (said.release if said else None)
+    told = said if said and release and said.release.id == release.id else None
+    others = [one for one in state.history if site.target.has(one.id) and (not release or one.id != release.id)]
     return {
         "environment": site.name,
-        "release": said.release.id if said else here.release.id if here.release else "",
-        "version": said.release.version if said else here.release.version if here.release else "",
-        "verdict": said.verdict if said else "",
-        "since": said.created_at if said else "",
-        "approved_by": said.payload.approved_by if said else [],
+        "release": release.id if release else "",
+        "version": release.version if release else "",
+        "verdict": told.verdict if told else "",
+        "since": since(told) if told else "",
+        "approved_by": told.payload.approved_by if told else [],
         "on_target": here.release.id if here.release else "",
         "slot": here.slot,
         "warm": here.warm,
+        "back_to": [f"{one.version or '-'} {one.id}" for one in others],
         "unfinished": state.unfinished is not None,
+        "unrecorded": len(state.unrecorded),
         "held_by": describe(lock, time.time()) if lock and lock.state == "held" else "",
     }
+
+
+def since(deployment: Deployment) -> str:
+    """When it began, ISO 8601: by the one who did it, else by GitHub, which may have been told later."""
+    at = deployment.payload.at
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else deployment.created_at
 
 
 def line(row: dict[str, Any]) -> str:
@@ -58,12 +70,14 @@ def line(row: dict[str, Any]) -> str:
     held = [f"held by {row['held_by']}"] if row["held_by"] else []
     if not row["release"]:
         return ", ".join([f"{row['environment']:12} nothing runs", *held])
-    parts = [f"{row['environment']:12} {row['version'] or '-'} {row['release']} {row['verdict']}"]
+    parts = [" ".join(filter(None, (f"{row['environment']:12}", row["version"], row["release"], row["verdict"])))]
     parts += [f"since {row['since']}"] if row["since"] else []
     parts += [f"approved by {', '.join(row['approved_by'])}"] if row["approved_by"] else []
     parts += [f"slot {row['slot']}"] if row["slot"] else ["(its target is not on this machine)"]
     parts += [f"warm {row['warm']}"] if row["warm"] else []
-    parts += ["a killed run is to be undone"] if row["unfinished"] else []
+    parts += [f"can go back to {', '.join(row['back_to'])}"] if row["back_to"] else []
+    parts += ["a killed run is to be undone (`cicd recover`)"] if row["unfinished"] else []
+    parts += ["GitHub does not know all of it yet (`cicd recover`)"] if row["unrecorded"] else []
     return ", ".join([*parts, *held])
 
 

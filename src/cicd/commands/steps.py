@@ -15,11 +15,11 @@ from cicd.adapters.target import Target
 from cicd.commands.execute import Facts
 from cicd.commands.watch import BASELINE, Watched, Watcher
 from cicd.core.health import Probe, good, healthy, why_not
-from cicd.core.migrations import between
+from cicd.core.migrations import between, why_no_way_back
 from cicd.core.plan import SLOTS, Running, Step
 from cicd.core.release import Record
 from cicd.core.watch import Judgement
-from cicd.errors import CanaryInconclusive, Inconclusive, RouterFailed, Unhealthy
+from cicd.errors import CanaryInconclusive, Inconclusive, MigrationFailed, RouterFailed, Unhealthy
 
 BACK_WITHIN = 10.0  # seconds that the release before has to answer through the router again
 
@@ -114,12 +114,12 @@ class TargetSteps:
         return self.migrator.current(self.engine, record)
 
     def _migrate(self, record: Record, low: str, high: str) -> str:
-        self.migrator.upgrade(self.engine, record, high)
+        must_be_at(self.migrator.upgrade(self.engine, record, high), high)
         names = [migration.revision for migration in between(record.migrations, low, high)]
         return f"{low or 'base'} → {high}" if names else f"already at {high}"
 
     def _downgrade(self, record: Record, high: str, low: str) -> str:
-        self.migrator.downgrade(self.engine, record, low)
+        must_be_at(self.migrator.downgrade(self.engine, record, low), low)
         return f"{high or 'base'} → {low}"
 
     def _unmigrate(self, step: Step, facts: Facts) -> str:
@@ -127,9 +127,8 @@ class TargetSteps:
         record, low = self.record(step.release), facts["from"]
         if not self.target.has(step.release) or self._revision(record) == low:
             return ""
-        stuck = [one.revision for one in between(record.migrations, low, step.revision) if one.kind == "irreversible"]
-        if stuck:
-            return f"left at {step.revision}: {', '.join(stuck)} has no way back"
+        if why := why_no_way_back(between(record.migrations, low, step.revision)[::-1]):
+            return f"left at {step.revision}: {why}"
         return self._downgrade(record, step.revision, low or "base")
 
     def _start(self, slot: str, record: Record) -> str:
@@ -270,8 +269,23 @@ class TargetSteps:
 
     def prune(self, release_id: str) -> list[str]:
         """Keep the last releases on the target, remove the others; gives their ids. Not part of the transaction."""
-        record, state = self.record(release_id), self.target.state()
-        known = [release.id for release in state.history if release.id != release_id]
-        keep = {release_id, *known[: record.deploy.keep - 1], *(self.engine.alive(slot) for slot in SLOTS)}
-        running = self.before_running.release
-        return self.target.prune(keep | ({running.id} if running else set()))
+        stable, running = [release.id for release in self.target.state().history], self.before_running.release
+        busy = {release_id, *(self.engine.alive(slot) for slot in SLOTS), running.id if running else ""}
+        # First what one may want to go back to, then the newest of the others.
+        order = dict.fromkeys([*stable, *self.target.releases()])
+        spare = [one for one in order if one not in busy and self.target.has(one)]
+        keep = busy | set(spare[: max(0, self.record(release_id).deploy.keep - len(busy - {""}))])
+        removed = [one for one in self.target.releases() if one not in keep]
+        for one in removed:
+            self.target.remove(one)
+        return removed
+
+
+def must_be_at(found: str, wanted: str) -> None:
+    """A migrator may end well and have done nothing: a transaction that nobody committed, another database."""
+    if (found or "base") != (wanted or "base"):
+        raise MigrationFailed(
+            f"The database is at {found or 'base'} after the migration, not at {wanted or 'base'}",
+            cause="the migration ended well, but its transaction was not committed, or went to another database",
+            next_step="look at how it connects (Alembic: migrations/env.py)",
+        )

@@ -62,12 +62,17 @@ def read_migration(text: str, path: str) -> Migration | None:
     except SyntaxError as error:
         raise ConfigError(f"{path}:{error.lineno}: this is not valid Python", next_step="mend the migration") from error
     values = dict(_assignments(tree))
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     if not isinstance(values.get("revision"), str):
-        return None
+        if "upgrade" not in functions:
+            return None
+        raise ConfigError(
+            f'{path}: it has an upgrade(), but no `revision = "…"` that can be read without running it',
+            next_step="assign `revision` and `down_revision` plain strings, each on its own line",
+        )
     before = values.get("down_revision")
     if before is not None and not isinstance(before, str):
         raise ConfigError(f"{path}: merge migrations are not supported yet", next_step="keep one line of migrations")
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     doc = (ast.get_docstring(tree) or "").strip().splitlines()
     up, down = changes("upgrade", functions), changes("downgrade", functions)
     title = doc[0] if doc else ""

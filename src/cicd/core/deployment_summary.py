@@ -4,6 +4,7 @@ from cicd.core.markdown import inline
 from cicd.core.migrations import Migration
 from cicd.core.plan import Plan
 
+MOST = 20  # commits that are named
 ICONS = {"stable": "✅", "failed": "❌", "rolled-back": "↩️", "inconclusive": "❔"}
 
 
@@ -15,13 +16,24 @@ def plan_markdown(plan: Plan, *, secrets_known: bool = True) -> str:
         f"### {plan.kind} {inline(name)} → {plan.environment}",
         "",
         f"- **commit** `{plan.release.sha[:12]}`, **image** `{plan.release.image[:19]}…`, **replaces** {replaces}",
-        f"- **rollback class** {plan.rollback_class}",
+        f"- **rollback class** {plan.rollback_class}{expected(plan)}",
         f"- **settings that change** {', '.join(f'`{inline(name)}`' for name in plan.settings) or 'none'}"
         + ("" if secrets_known else "; secret ones are not visible to this job"),
     ]
+    lines += [f"- **commit** {inline(subject)}" for subject in plan.commits[:MOST]]
+    lines += ["- … and more commits"] if len(plan.commits) > MOST else []
     lines += [migration_line(migration, taken_back=plan.kind == "rollback") for migration in plan.migrations]
     lines += ["", "Steps: " + " → ".join(str(step) for step in plan.steps), "", f"Plan `{plan.hash}`"]
     return "\n".join(lines)
+
+
+def expected(plan: Plan) -> str:
+    """How long going back would take, if that is known."""
+    if plan.rollback_class == "forward only" or plan.replaces is None or plan.kind == "rollback":
+        return ""
+    return (
+        f", about {plan.back_in:g} s by the deployments before" if plan.back_in is not None else ", not timed here yet"
+    )
 
 
 def migration_line(migration: Migration, *, taken_back: bool) -> str:

@@ -3,6 +3,7 @@
 The journal is what happened; the ledger on GitHub mirrors it. What could not be written there, a later run writes.
 """
 
+import statistics
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -201,3 +202,24 @@ class _Folding:
             unrecorded=list(self._unrecorded.values()),
             fence=self._fence,
         )
+
+
+RECENT = 20  # durations of which the median is taken
+
+
+def durations(entries: Iterable[Entry]) -> dict[str, float]:
+    """Seconds that each kind of step took here lately, and `undo <kind>`: the median of the last RECENT."""
+    took: dict[str, list[float]] = {}
+    steps: list[Step] = []
+    begun: dict[tuple[str, int], float] = {}
+    for entry in entries:
+        if entry.plan:
+            steps = entry.plan.steps
+        if not 0 <= entry.step < len(steps):
+            continue
+        kind, done = steps[entry.step].kind, {"end": "begin", "undone": "undo"}.get(entry.event)
+        if done and (since := begun.pop((done, entry.step), None)) is not None:
+            took.setdefault(kind if done == "begin" else f"undo {kind}", []).append(entry.at - since)
+        elif entry.event in ("begin", "undo"):
+            begun[entry.event, entry.step] = entry.at
+    return {kind: round(statistics.median(values[-RECENT:]), 2) for kind, values in took.items()}

@@ -36,6 +36,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
         approved_by: logins of those who let it through.
         replaces: id of the release that ran before.
         reason: why, for a rollback.
+        at: when it began, in seconds since 1970: GitHub knows only when it was told.
+        rehearsal: whether a rollback only shows that one could go back, and says nothing against what it leaves.
     """
 
     cicd: int = FORMAT
@@ -47,6 +49,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
     approved_by: list[str] = []
     replaces: str = ""
     reason: str = ""
+    at: float = 0.0
+    rehearsal: bool = False
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +150,7 @@ def blames(entry: Deployment) -> bool:
 
 def replaced_by(ledger: Sequence[Deployment], rollback: Payload) -> Deployment | None:
     """The newest deployment of the release that a rollback left, if the ledger still has it."""
-    if rollback.kind != "rollback":
+    if rollback.kind != "rollback" or rollback.rehearsal:
         return None
     return next((entry for entry in ledger if entry.release.id == rollback.replaces), None)
 

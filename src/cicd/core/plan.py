@@ -1,6 +1,6 @@
 """What a deployment will do, as a value: reversible steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -64,8 +64,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         steps: in order.
         migrations: that will be applied (promote) or taken back (rollback, last first).
         rollback_class: how one would get back from it.
-        settings: names of settings that change.
+        settings: that change: the name, and for those that are not secret what they were and will be.
         public: digest of the settings that are not secret.
+        commits: that it brings, newest first, as far as the checkout knows them.
+        back_in: seconds in which one would get back from it, by what its steps took here before; None: not known yet.
     """
 
     kind: Kind
@@ -77,6 +79,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rollback_class: RollbackClass = "code only"
     settings: list[str] = []
     public: str = ""
+    commits: list[str] = []
+    back_in: float | None = None
 
     @property
     def hash(self) -> str:
@@ -116,7 +120,10 @@ def plan_promotion(
     running: Running,
     migrations: Sequence[Migration],
     settings: Sequence[str],
+    *,
     public: str = "",
+    commits: Sequence[str] = (),
+    took: Mapping[str, float] | None = None,
     canary: float = 0.0,
 ) -> Plan:
     """Put `release` into the idle slot, prove it, let some users try it, switch, watch.
@@ -145,7 +152,22 @@ def plan_promotion(
         rollback_class=rollback_class(migrations),
         settings=sorted(settings),
         public=public,
+        commits=list(commits),
+        back_in=back_in(migrations, took or {}) if running.release else None,
     )
+
+
+def back_in(migrations: Sequence[Migration], took: Mapping[str, float]) -> float | None:
+    """Seconds of a rollback while the old slot is warm: verify, switch, and the way down of the schema.
+
+    Args:
+        took: seconds by kind of step, as they were here before.
+    """
+    kinds = ["verify", "switch"]
+    if migrations:
+        kinds.append(next((kind for kind in ("downgrade", "undo migrate", "migrate") if kind in took), "downgrade"))
+    known = [took[kind] for kind in kinds if kind in took]
+    return round(sum(known), 1) if len(known) == len(kinds) else None
 
 
 def plan_rollback(environment: str, release: Release, running: Running, migrations: Sequence[Migration]) -> Plan:

@@ -7,19 +7,21 @@ from cicd.core import freeze
 from cicd.core.approval import Protection, rule
 from cicd.core.config import Config
 from cicd.core.ledger import Deployment, current, of, poisoned, stable_images
+from cicd.core.migrations import Migration, breaking_old_code
 from cicd.core.release import Release
 from cicd.errors import (
     ChecksNotGreen,
     CicdError,
     DiskFull,
     Frozen,
+    MigrationBreaks,
     NotProtected,
     NotStableBefore,
     Poisoned,
     Stale,
 )
 
-FORCED = (Stale, Poisoned, Frozen)  # what `force` goes past
+FORCED = (Stale, Poisoned, Frozen, MigrationBreaks)  # what `force` goes past
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Facts:
         found: what failed already while the facts were looked up: a missing image, a lock, a port.
         release: what is to be promoted; None to look at the environment alone.
         relation: of its commit to the one that runs: ahead, behind, diverged, identical; empty if nothing runs.
+        migrations: that would be applied.
         checks: name → how its newest run on the commit ended, such as `success`; of those that the config demands.
     """
 
@@ -48,6 +51,7 @@ class Facts:
     release: Release | None = None
     relation: str = ""
     checks: Mapping[str, str] = field(default_factory=dict)
+    migrations: Sequence[Migration] = ()
 
 
 Check = Callable[[Facts], Iterator[CicdError]]
@@ -138,6 +142,18 @@ def unpoisoned(facts: Facts) -> Iterator[CicdError]:
         )
 
 
+def bearable(facts: Facts) -> Iterator[CicdError]:
+    """No migration breaks the code that runs, for it goes on running while they are applied."""
+    broken = breaking_old_code(facts.migrations)
+    if broken and current(facts.ledger, facts.environment):
+        yield MigrationBreaks(
+            f"Migrations break the code that runs: {'; '.join(broken)}",
+            cause="they are applied before the switch, so that the new code finds its schema",
+            next_step="first promote code that does without, then the migration; or declare in it that it is harmless "
+            "(`cicd: expand, because …`), or use `force: true` and bear the errors meanwhile",
+        )
+
+
 CHECKS: dict[str, Check] = {
     "protected as the config demands": protected,
     "no freeze window": thawed,
@@ -146,6 +162,7 @@ CHECKS: dict[str, Check] = {
     "required checks are green": green,
     "not older than what runs": newer,
     "has not failed here before": unpoisoned,
+    "migrations that the running code bears": bearable,
 }
 
 

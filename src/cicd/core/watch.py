@@ -25,6 +25,8 @@ from cicd.core.config import Watch
 
 SLOW = 0.05  # the share of requests that may take longer than the p95
 GRAIN = 0.01  # seconds; p95s that are nearer are the same: a router's log has whole milliseconds
+GAVE_UP = 499  # nginx: the client went away before it had an answer
+PATIENT = 1.0  # seconds after which that is the release's fault; a quicker one has clicked on
 UPGRADED = 101  # its time is that of the whole connection
 
 
@@ -51,7 +53,8 @@ class Traffic(msgspec.Struct, frozen=True):
 
     Attributes:
         requests: all of them.
-        errors: those with 5xx, whoever made it; of our own probes, those that were not right.
+        errors: those with 5xx, whoever made it, and those whose client gave up waiting; of our own probes, those that
+            were not right.
         times: milliseconds → how many requests took so long, of those that did not fail.
     """
 
@@ -64,7 +67,7 @@ class Traffic(msgspec.Struct, frozen=True):
         requests, errors, times = self.requests, self.errors, Counter(self.times)
         for answer in answers:
             requests += 1
-            if answer.status >= 500:
+            if answer.status >= 500 or (answer.status == GAVE_UP and answer.seconds >= PATIENT):
                 errors += 1
             elif answer.status != UPGRADED:
                 times[round(answer.seconds * 1000)] += 1

@@ -17,6 +17,9 @@ class Engine(Protocol):
     def require_image(self, image: str) -> Path:
         """The image's file. Raises ImageMissing."""
 
+    def commit(self, image: str) -> str:
+        """Full sha that an image was built from; empty if it does not tell."""
+
     def size(self, image: str) -> int:
         """Bytes of an image that is there."""
 

@@ -21,21 +21,21 @@ class Migrator(Protocol):
     def current(self, engine: Engine, record: Record) -> str:
         """The revision that the database is at; empty before the first. Raises MigrationFailed."""
 
-    def upgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        """Go up to a revision. Raises MigrationFailed."""
+    def upgrade(self, engine: Engine, record: Record, revision: str) -> str:
+        """Go up to a revision; gives the one that the database is at then. Raises MigrationFailed."""
 
-    def downgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        """Go down to a revision. Raises MigrationFailed."""
+    def downgrade(self, engine: Engine, record: Record, revision: str) -> str:
+        """Go down to a revision; gives the one that the database is at then. Raises MigrationFailed."""
 
 
 class Driver(Protocol):
-    """Knows the commands that move a schema; each raises MigrationFailed."""
+    """Knows the commands that move a schema; each gives the revision after it, and raises MigrationFailed."""
 
     def current(self, run: Run) -> str: ...
 
-    def upgrade(self, run: Run, revision: str) -> None: ...
+    def upgrade(self, run: Run, revision: str) -> str: ...
 
-    def downgrade(self, run: Run, revision: str) -> None: ...
+    def downgrade(self, run: Run, revision: str) -> str: ...
 
 
 class Alembic:
@@ -47,11 +47,11 @@ class Alembic:
     def current(self, run: Run) -> str:
         return alembic.current(run, self._python)
 
-    def upgrade(self, run: Run, revision: str) -> None:
-        alembic.upgrade(run, revision or "head", self._python)
+    def upgrade(self, run: Run, revision: str) -> str:
+        return alembic.upgrade(run, revision or "head", self._python)
 
-    def downgrade(self, run: Run, revision: str) -> None:
-        alembic.downgrade(run, revision, self._python)
+    def downgrade(self, run: Run, revision: str) -> str:
+        return alembic.downgrade(run, revision, self._python)
 
 
 class Command:
@@ -63,11 +63,13 @@ class Command:
     def current(self, run: Run) -> str:
         return command.current(run, self._settings, self._known)
 
-    def upgrade(self, run: Run, revision: str) -> None:
+    def upgrade(self, run: Run, revision: str) -> str:
         command.upgrade(run, self._settings)
+        return self.current(run)
 
-    def downgrade(self, run: Run, revision: str) -> None:
+    def downgrade(self, run: Run, revision: str) -> str:
         command.downgrade(run, self._settings, self._known, revision)
+        return self.current(run)
 
 
 DRIVERS: dict[str, Callable[[Migrations, Sequence[Migration], str], Driver]] = {"alembic": Alembic, "command": Command}
@@ -84,11 +86,11 @@ class ByDriver:
     def current(self, engine: Engine, record: Record) -> str:
         return run_alone(engine, record, _driver(record).current)
 
-    def upgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        run_alone(engine, record, lambda run: _driver(record).upgrade(run, revision))
+    def upgrade(self, engine: Engine, record: Record, revision: str) -> str:
+        return run_alone(engine, record, lambda run: _driver(record).upgrade(run, revision))
 
-    def downgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        run_alone(engine, record, lambda run: _driver(record).downgrade(run, revision))
+    def downgrade(self, engine: Engine, record: Record, revision: str) -> str:
+        return run_alone(engine, record, lambda run: _driver(record).downgrade(run, revision))
 
 
 def _driver(record: Record) -> Driver:
@@ -101,11 +103,11 @@ class NoMigrator:
     def current(self, engine: Engine, record: Record) -> str:
         return ""
 
-    def upgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        return None
+    def upgrade(self, engine: Engine, record: Record, revision: str) -> str:
+        return revision
 
-    def downgrade(self, engine: Engine, record: Record, revision: str) -> None:
-        return None
+    def downgrade(self, engine: Engine, record: Record, revision: str) -> str:
+        return revision
 
 
 MIGRATORS: dict[str, Migrator] = {"alembic": ByDriver(), "command": ByDriver(), "none": NoMigrator()}

@@ -13,9 +13,32 @@ Run = Callable[[Sequence[str]], Completed]
 REVISION = re.compile(r"([\w.+-]+)((?: \((?:effective )?(?:head|branchpoint|mergepoint)\))*)")
 
 
+# Moves the schema and says where it is then: one start of Alembic, which is most of what either takes.
+MOVE = "import sys; from alembic.config import main; main(sys.argv[1:]); main(['current'])"
+
+
 def current(run: Run, python: str = "python") -> str:
     """The revision that the database is at; empty before the first. Raises MigrationFailed."""
-    lines = _alembic(run, python, "current").output.splitlines()
+    return _revision(_checked(run([python, "-m", "alembic", "current"]), "current"))
+
+
+def upgrade(run: Run, revision: str = "head", python: str = "python") -> str:
+    """Take the schema up to a revision; gives the one that it is at then. Raises MigrationFailed."""
+    return _revision(_checked(run([python, "-c", MOVE, "upgrade", revision]), f"upgrade {revision}"))
+
+
+def downgrade(run: Run, revision: str, python: str = "python") -> str:
+    """Take the schema down to a revision, `base` or empty for none at all; gives the one that it is at then.
+
+    Raises:
+        MigrationFailed.
+    """
+    to = revision or "base"
+    return _revision(_checked(run([python, "-c", MOVE, "downgrade", to]), f"downgrade {to}"))
+
+
+def _revision(done: Completed) -> str:
+    lines = done.output.splitlines()
     found = sorted({match[1] for line in lines if (match := REVISION.fullmatch(line.strip()))})
     if len(found) > 1:
         raise MigrationFailed(
@@ -26,20 +49,9 @@ def current(run: Run, python: str = "python") -> str:
     return found[0] if found else ""
 
 
-def upgrade(run: Run, revision: str = "head", python: str = "python") -> None:
-    """Take the schema up to a revision. Raises MigrationFailed."""
-    _alembic(run, python, "upgrade", revision)
-
-
-def downgrade(run: Run, revision: str, python: str = "python") -> None:
-    """Take the schema down to a revision, `base` or empty for none at all. Raises MigrationFailed."""
-    _alembic(run, python, "downgrade", revision or "base")
-
-
-def _alembic(run: Run, python: str, *arguments: str) -> Completed:
-    done = run([python, "-m", "alembic", *arguments])
+def _checked(done: Completed, what: str) -> Completed:
     if done.code or done.timed_out:
-        raise failure(done, f"alembic {' '.join(arguments)}")
+        raise failure(done, f"alembic {what}")
     return done
 
 
@@ -50,7 +62,7 @@ def failure(done: Completed, what: str, again: str = "alembic upgrade head") -> 
     """
     tail = "\n".join(done.output.strip().splitlines()[-20:])
     how = "did not end in time" if done.timed_out else f"ended with {done.code}"
-    if "No module named alembic" in done.output:
+    if re.search("No module named '?alembic", done.output):
         return MigrationFailed(
             f"`{what}` cannot be run: {tail}",
             cause="Alembic is not among the project's dependencies",

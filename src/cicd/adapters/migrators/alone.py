@@ -66,16 +66,19 @@ def run_alone(
 
 def once(session: Session, settings: Migrations, engine: Engine, act: Callable[[], T]) -> T:
     """Do it under the guard. Raises _LockNotHad, DatabaseUnavailable when the lock's session was lost, and as `act`."""
+    failure: MigrationFailed | None = None
     with Guard(session, settings, engine.left_behind).watching() as guard:
         try:
             done = act()
-        except MigrationFailed as failure:
-            if guard.lost:
-                raise guard.lost from failure
-            if guard.waited or NOT_HAD.search(failure.what):
-                raise _LockNotHad(guard, failure) from failure
-            raise
-    return done
+        except MigrationFailed as error:
+            failure = error
+    if guard.lost:  # whatever the migration's end: who ended it may have taken its exit code
+        raise guard.lost from failure
+    if failure is None:
+        return done
+    if guard.waited or NOT_HAD.search(failure.what):
+        raise _LockNotHad(guard, failure) from failure
+    raise failure
 
 
 @contextmanager

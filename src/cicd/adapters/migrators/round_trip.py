@@ -56,7 +56,7 @@ def _arrived(driver: Driver, run: Run, migration: Migration) -> None:
         raise named(migration, "cannot be taken back", error)
 
 
-def _act(act: Callable[[], None], migration: Migration, problem: str) -> None:
+def _act(act: Callable[[], object], migration: Migration, problem: str) -> None:
     try:
         act()
     except MigrationFailed as error:

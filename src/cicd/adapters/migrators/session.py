@@ -5,8 +5,9 @@ connection and nowhere else.
 """
 
 import contextlib
-import getpass
 import hashlib
+import os
+import pwd
 import random
 import re
 import secrets
@@ -170,7 +171,7 @@ def arguments(url: str) -> dict[str, Any]:
     )
     if "," in host:
         raise ValueError("its URL names several hosts; name the first alone")
-    user = query.get("user") or unquote(parts.username or "") or getpass.getuser()
+    user = query.get("user") or unquote(parts.username or "") or pwd.getpwuid(os.geteuid()).pw_name
     found: dict[str, Any] = {
         "user": user,
         "password": query.get("password") or (unquote(parts.password) if parts.password else None),

@@ -1,0 +1,128 @@
+"""What a promotion would be, as a value: plan, record, settings. `cicd plan` and `cicd promote` both start here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from cicd.adapters.runner import Runner
+from cicd.adapters.store import read_texts, subjects, tag_of
+from cicd.commands.read import Project, Site
+from cicd.core.journal import durations
+from cicd.core.migration_sources import read_migrations, suffixes
+from cicd.core.migrations import between, head
+from cicd.core.plan import Plan, Running, plan_promotion
+from cicd.core.release import Record, Release, config_digest, digest, full_sha, parse_dotenv
+from cicd.errors import UsageError
+
+SHORTEST_SECRET = 4  # characters; a shorter one is in every text, and masking it would hide the log
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A plan with what is needed to carry it out.
+
+    Attributes:
+        plan: what would happen.
+        record: the release as it would lie on the target.
+        settings: all settings it would get, secrets included.
+        running: what runs now.
+        secrets: values of secret settings, the new release's and the running one's, to be kept out of every text.
+    """
+
+    plan: Plan
+    record: Record
+    settings: dict[str, str]
+    running: Running
+    secrets: list[str]
+
+    def __repr__(self) -> str:  # settings hold secrets
+        return f"Proposal({self.plan.hash})"
+
+
+def propose(project: Project, runner: Runner, image: str, sha: str, version: str, app_env: str) -> Proposal:
+    """Decide what putting an image into an environment means now. Raises ImageMissing, ConfigError."""
+    site = project.site
+    path = site.engine.require_image(image)
+    sha = commit(site, runner, image, sha)
+    wanted = suffixes(site.deploy)
+    migrations = read_migrations(site.deploy, read_texts(path, wanted) if wanted else {})
+    secrets = parse_dotenv(app_env)
+    for value in secrets.values():
+        if len(value) >= SHORTEST_SECRET:
+            runner.mask(value)
+    public = {**site.deploy.env, **project.environment.env}
+    release = Release(
+        sha=sha,
+        image=image,
+        config=config_digest(public, secrets, site.target.key()),
+        schema=head(migrations),
+        manifest=digest([msgspec.to_builtins(site.deploy), msgspec.to_builtins(site.ports)]),
+        version=version or tag_of(project.folder, sha),
+    )
+    running = site.running()
+    pending = between(migrations, running.release.schema if running.release else "", release.schema)
+    settings = {**public, **secrets}
+    plan = plan_promotion(
+        site.name,
+        release,
+        running,
+        pending,
+        changed(site, running, public, secrets),
+        public=digest(public),
+        commits=subjects(project.folder, running.release.sha, sha) if running.release else [],
+        took=durations(site.target.entries()),
+        canary=site.deploy.canary.share if site.deploy.canary else 0.0,
+    )
+    record = Record(
+        release=release,
+        environment=site.name,
+        deploy=site.deploy,
+        ports=site.ports,
+        migrations=migrations,
+        python=project.config.python,
+        secrets=sorted(secrets),
+        production=site.production,
+    )
+    old = site.target.secrets(running.release.id) if running.release else []
+    return Proposal(plan, record, settings, running, [*secrets.values(), *old])
+
+
+def commit(site: Site, runner: Runner, image: str, sha: str) -> str:
+    """The commit of a release: the one that its image was built from. Raises UsageError for another one."""
+    built_from = site.engine.commit(image)
+    if sha and built_from and sha != built_from:
+        raise UsageError(
+            f"Image {image[:19]}… was built from commit {built_from[:12]}, not from {sha[:12]}",
+            cause="a release is one commit and the image of it",
+            next_step="leave `sha` out, or give the image that was built from it",
+        )
+    return full_sha(sha or built_from or runner.sha)
+
+
+def lost_secrets(site: Site, proposal: Proposal) -> list[str]:
+    """Names of secret settings that the running release has, when the new one was given none at all."""
+    release = proposal.running.release
+    if release is None or proposal.record.secrets or not site.target.has(release.id):
+        return []
+    return site.target.record(release.id).secrets
+
+
+def changed(site: Site, running: Running, public: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
+    """The settings that differ from what runs: `NAME: "old" → "new"`, of secret ones the name alone.
+
+    Secrets that are not seen here, where none is given, are left out.
+    """
+    if running.release is None or not site.target.has(running.release.id):
+        return [*(f'{name}: "{public[name]}"' for name in sorted(public)), *sorted(secrets)]
+    record, now = site.target.record(running.release.id), site.target.settings(running.release.id)
+    was = {name: value for name, value in now.items() if name not in record.secrets}
+    differ = [name for name in sorted(was.keys() | public.keys()) if was.get(name) != public.get(name)]
+    told = [f"{name}: {shown(was.get(name))} → {shown(public.get(name))}" for name in differ if name not in secrets]
+    hidden = {name: now[name] for name in record.secrets if name in now} if secrets else {}
+    return [*told, *(name for name in sorted(hidden.keys() | secrets.keys()) if hidden.get(name) != secrets.get(name))]
+
+
+def shown(value: str | None) -> str:
+    """A public setting, cut to what can be read."""
+    return "none" if value is None else f'"{value[:60]}{"…" if len(value) > 60 else ""}"'
