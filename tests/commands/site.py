@@ -35,6 +35,7 @@ asked = itertools.count(1)
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     def do_GET(self):
         number, user = next(asked), self.path != "/health"
         sick = {

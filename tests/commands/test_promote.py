@@ -301,16 +301,16 @@ def test_secrets_stay_in_files_of_their_owner(app: Consumer) -> None:
 
 def test_a_killed_run_is_undone_by_the_next_one(app: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
     app.promote(app.commit("v1"))
-    from cicd.commands.steps import TargetSteps
+    from cicd.commands.serving import Serving
 
     class Killed(BaseException):
         """Stands for SIGKILL: nothing of ours runs after it."""
 
-    def killed(self: TargetSteps, *arguments: object) -> str:
+    def killed(self: Serving, *arguments: object) -> str:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(TargetSteps, "_watch", killed)
+        patch.setattr(Serving, "watch", killed)
         with pytest.raises(Killed):
             app.promote(app.commit("v2"))
     assert app.site().target.state().unfinished is not None

@@ -1,3 +1,5 @@
+import re
+
 import jsonschema
 import pytest
 import yaml
@@ -68,6 +70,45 @@ def test_what_is_wrong_is_said_with_its_path(text: str, said: str) -> None:
     assert message.startswith("cicd.yml")
     assert any(part in message for part in said.split("|"))
     assert "Next: " in message
+
+
+@pytest.mark.parametrize(
+    ("given", "share", "seconds"),
+    [("10%", 10, 30), ("0", 0, 30), ("2.5", 2.5, 30), ("{share: 10%}", 10, 30), ("{share: 5, for: 2m}", 5, 120)],
+)
+def test_a_canary_in_short_and_in_full(given: str, share: float, seconds: float) -> None:
+    text = f"version: 1\napp: a\ndeploy: {{run: x, canary: {given}}}"
+    canary = deploy_of(parse_config(text, "cicd.yml")).canary
+    assert canary is not None
+    assert (canary.share, canary.seconds) == (share, seconds)
+    jsonschema.Draft202012Validator(config_schema()).validate(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("soon", "deploy.canary.share: should be a percentage"),
+        ("{for: 3s}", "deploy.canary.share: is missing"),
+        ("{share: 5, fro: 3s}", "deploy.canary.fro: unknown key; did you mean `for`?"),
+        ("100%", "deploy.canary.share: should be from 0.01% to 99.99%"),
+        ("0.001%", "deploy.canary.share: should be from 0.01% to 99.99%"),
+        ("[10]", "deploy.canary: should be a mapping"),
+    ],
+)
+def test_a_canary_that_cannot_be(given: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        parse_config(f"version: 1\napp: a\ndeploy: {{run: x, canary: {given}}}", "cicd.yml")
+
+
+def test_an_environment_has_its_own_canary_and_watch() -> None:
+    more = "dev: {canary: 0%, ports: {router: 8080, blue: 8081, green: 8082}}"
+    text = FULL.replace("watch: {for: 30s", "canary: 10%, watch: {p95: 200ms, slower: 20%, for: 30s")
+    config = parse_config(text.replace("dev: {ports: {router: 8080, blue: 8081, green: 8082}}", more), "cicd.yml")
+    dev, staging = (deploy_of(config, environment_of(config, name)) for name in ("dev", "staging"))
+    assert dev.canary is not None
+    assert staging.canary is not None
+    assert (dev.canary.share, staging.canary.share) == (0, 10)
+    assert (staging.watch.p95, staging.watch.slower) == (0.2, 20)
 
 
 def test_unknown_names_are_told_with_the_known_ones() -> None:

@@ -25,6 +25,18 @@ def test_the_next_one_goes_into_the_idle_slot_after_its_migrations() -> None:
     assert plan.rollback_class == "code and schema"
 
 
+def test_a_canary_goes_before_the_switch_where_something_runs() -> None:
+    running = Running(release=release("v1"), slot="blue")
+    plan = plan_promotion("dev", release("v2"), running, [], [], canary=10)
+    assert kinds(plan) == "prepare start verify canary switch watch"
+    assert str(plan.steps[3]) == "canary green at 10%"
+    assert (
+        kinds(plan_promotion("dev", release("v2"), Running(), [], [], canary=10)) == "prepare start verify switch watch"
+    )
+    hashes = {plan_promotion("dev", release("v2"), running, [], [], canary=share).hash for share in (0, 10, 12.5)}
+    assert len(hashes) == 3, "an approval is for this share"
+
+
 def test_going_back_to_a_warm_slot_is_one_switch() -> None:
     old, new = release("v1", "0001"), release("v2", "0002")
     plan = plan_rollback("dev", old, Running(release=new, slot="green", warm=old.id), [EXPAND])

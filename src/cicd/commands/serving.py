@@ -1,0 +1,181 @@
+"""Which slot serves the users: it is proven, some try it, all get it, it is watched; and the way back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cicd.adapters.engines import Engine
+from cicd.adapters.http import ROUTER_RELEASE, probe
+from cicd.adapters.ports import HOST
+from cicd.adapters.routers import Router
+from cicd.adapters.routers.log import Mark
+from cicd.adapters.routers.share import Share
+from cicd.adapters.target import Target
+from cicd.commands.watch import BASELINE, Watched, Watcher
+from cicd.core.health import Probe, good, healthy, why_not
+from cicd.core.plan import Running
+from cicd.core.release import Record
+from cicd.core.watch import Judgement
+from cicd.errors import CanaryInconclusive, Inconclusive, RouterFailed, Unhealthy
+
+ANSWERS_WITHIN = 10.0  # seconds that a release has to answer through the router after a switch
+
+
+@dataclass
+class Serving:
+    """The slots of one deployment and their users.
+
+    Attributes:
+        before: what served when it began.
+        switched_at: in the router's log; so the watch sees also the first users.
+    """
+
+    target: Target
+    engine: Engine
+    router: Router
+    before: Running
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    switched_at: Mark | None = None
+
+    def verify(self, slot: str, record: Record) -> str:
+        """Prove the slot before traffic: successes in a row, and fail at once if its program has ended."""
+        health, release = record.deploy.health, self._told(record)
+        probes: list[Probe] = []
+        deadline = self.clock() + health.within
+        while not healthy(probes, health, release):
+            if self.engine.alive(slot) != record.release.id:
+                raise Unhealthy(
+                    f"The program in slot {slot} ended by itself:\n{self.engine.log_tail(slot)}",
+                    next_step="mend the release; what runs was not touched",
+                )
+            if self.clock() > deadline:
+                raise Unhealthy(
+                    f"Slot {slot} was not healthy within {health.within:g} s: {why_not(probes, health, release)}",
+                    cause=self.engine.log_tail(slot, 5),
+                    next_step="mend the release; what runs was not touched",
+                )
+            if probes:
+                self.sleep(health.interval)
+            probes.append(self._ask_slot(slot, record))
+        return f"{health.successes} right answers in a row"
+
+    def canary(self, slot: str, record: Record, share: float) -> str:
+        """Let a share of the users try the release, next to the one before."""
+        policy, was = record.deploy.canary, self._release_before()
+        if policy is None or was is None:
+            return "not wanted"
+        shares = [self._share(slot, record, share), self._share(*was, 100 - share)]
+        mark = self.router.mark()
+        self.router.route(shares, record.ports.router)
+        new = Watched(slot, self._asking(slot, record))
+        old = Watched(was[0], self._asking(*was))
+        judgement, why = self._look(new, old, record, mark, policy.seconds)
+        if judgement == "failed":
+            raise Unhealthy(
+                f"The release fails {share:g}% of the users: {why}", next_step="mend it, then promote it again"
+            )
+        if judgement == "inconclusive":
+            raise CanaryInconclusive(
+                f"The canary at {share:g}% shows nothing clear: {why}",
+                cause="all users are with the release before",
+                next_step="promote again when there is more traffic, or give the canary more time or a larger share",
+            )
+        return why
+
+    def switch(self, slot: str, record: Record) -> str:
+        """All users to a slot."""
+        self.switched_at = self.router.mark()
+        return self._switch(slot, record)
+
+    def watch(self, slot: str, record: Record) -> str:
+        """Look at what the release answers under traffic until the verdict is clear."""
+        health, was = record.deploy.health, self._release_before()
+        new = Watched(slot, lambda: good(self._ask_router(record), health, record.release.id))
+        old = None
+        if was:
+            old = Watched(was[0], self._asking(*was), self.router.recent(was[0], was[1].release.id, BASELINE))
+        mark = self.switched_at or self.router.mark()
+        judgement, why = self._look(new, old, record, mark, record.deploy.watch.seconds)
+        if judgement == "failed":
+            raise Unhealthy(f"The release fails under traffic: {why}", next_step="mend it, then promote it again")
+        if judgement == "inconclusive":
+            raise Inconclusive(
+                f"The watch shows nothing clear: {why}",
+                cause="both slots are held as they are",
+                next_step="promote again when there is traffic, or roll back",
+            )
+        return why
+
+    def end_canary(self, slot: str, release_id: str) -> str:
+        """All users to the release before, which has most of them anyway: whether it is well is not asked."""
+        record = self.target.record(release_id)
+        self.router.route([self._share(slot, record)], record.ports.router)
+        return f"all traffic goes to {slot}"
+
+    def switch_back(self, slot: str, release_id: str) -> str:
+        """All users to the release before; to nothing if there was none."""
+        if release_id:
+            return self._switch(slot, self.target.record(release_id))
+        self.router.close()
+        return "no release before this one: the router answers 502"
+
+    def why_not_back(self) -> str:
+        """Why the release before should not get the users back; empty if it is well, or there was none."""
+        was = self._release_before()
+        if was is None:
+            return ""  # going back is sending traffic nowhere
+        slot, record = was
+        if self.engine.alive(slot) != record.release.id:
+            return f"it no longer runs in slot {slot}"
+        answer, health, told = self._ask_slot(slot, record), record.deploy.health, self._told(record)
+        return "" if good(answer, health, told) else why_not([answer], health, told)
+
+    def _switch(self, slot: str, record: Record) -> str:
+        self.router.route([self._share(slot, record)], record.ports.router)
+        self._verify_router(record)
+        return f"traffic goes to {slot}, checked through the router"
+
+    def _verify_router(self, record: Record) -> None:
+        """Ask through the router until the new release answers rightly, several times in a row."""
+        health, probes = record.deploy.health, list[Probe]()
+        deadline = self.clock() + ANSWERS_WITHIN
+        while not healthy(probes, health, record.release.id):
+            if self.clock() > deadline:
+                raise RouterFailed(
+                    f"Through the router: {why_not(probes, health, record.release.id)}",
+                    next_step="look at router/error.log in the target's folder",
+                )
+            if probes:
+                self.sleep(0.02)
+            probes.append(self._ask_router(record))
+
+    def _look(
+        self, new: Watched, old: Watched | None, record: Record, since: Mark, seconds: float
+    ) -> tuple[Judgement, str]:
+        with self.router.log(since) as log:
+            return Watcher(log, record.deploy.watch, self.clock, self.sleep).watch(new, old, seconds)
+
+    def _release_before(self) -> tuple[str, Record] | None:
+        """Slot and record of what ran when this began."""
+        slot, release = self.before.slot, self.before.release
+        return (slot, self.target.record(release.id)) if release else None
+
+    def _asking(self, slot: str, record: Record) -> Callable[[], bool]:
+        """A probe of a slot, past the router."""
+        return lambda: good(self._ask_slot(slot, record), record.deploy.health, self._told(record))
+
+    def _share(self, slot: str, record: Record, percent: float = 100.0) -> Share:
+        return Share(slot, self.engine.address(slot, record), record.release.id, percent)
+
+    def _told(self, record: Record) -> str:
+        """The release id to ask the application for; empty when it does not tell."""
+        return record.release.id if record.deploy.health.release_header else ""
+
+    def _ask_slot(self, slot: str, record: Record) -> Probe:
+        health = record.deploy.health
+        url = f"http://{self.engine.address(slot, record)}{health.path}"
+        return probe(url, release_header=health.release_header)
+
+    def _ask_router(self, record: Record) -> Probe:
+        url = f"http://{HOST}:{record.ports.router}{record.deploy.health.path}"
+        return probe(url, release_header=ROUTER_RELEASE)

@@ -1,0 +1,191 @@
+"""The router for real: two small servers behind nginx."""
+
+import http.client
+import http.server
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cicd.adapters.routers import nginx
+from cicd.adapters.routers.log import Log
+from cicd.adapters.routers.nginx import Nginx
+from cicd.adapters.routers.share import Share
+from cicd.adapters.runner import Runner
+from cicd.adapters.target import Target
+from cicd.core.health import PROBE_AGENT
+from cicd.core.watch import Answer
+from cicd.errors import RouterFailed
+from tests.commands.site import Consumer, free_ports
+
+pytestmark = pytest.mark.real
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with its slot and the path that it was asked for."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        body = f"{self.server.slot} {self.path}".encode()  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def shares() -> Iterator[dict[str, Share]]:
+    """A server for each slot."""
+    servers = {slot: http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo) for slot in ("blue", "green")}
+    for slot, server in servers.items():
+        server.slot = slot  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield {slot: Share(slot, f"127.0.0.1:{server.server_port}", f"{slot}-id") for slot, server in servers.items()}
+    for server in servers.values():
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    return Consumer(tmp_path).runner()
+
+
+@pytest.fixture
+def router(tmp_path: Path, runner: Runner) -> Iterator[Nginx]:
+    made = Nginx(Target(tmp_path / "targets", "tiny", "staging"), runner)
+    yield made
+    made.stop()
+
+
+def share(of: Share, percent: float) -> Share:
+    return Share(of.slot, of.address, of.release_id, percent)
+
+
+def ask(connection: http.client.HTTPConnection, path: str = "/", **headers: str) -> tuple[str, str]:
+    """The release that the router names, and the answer."""
+    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    return answer.headers["X-Cicd-Release"], answer.read().decode()
+
+
+def logged(log: Log, count: int) -> list[Answer]:
+    """So many answers; nginx writes a line after its answer is with the client."""
+    found: list[Answer] = []
+    while len(found) < count:
+        found += log.read()
+    return found
+
+
+def connect(port: int) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+
+
+def test_shares_are_by_client_and_told_rightly(router: Nginx, shares: dict[str, Share]) -> None:
+    [port] = free_ports(1)
+    router.route([share(shares["green"], 25), share(shares["blue"], 75)], port)
+    met: dict[str, set[str]] = {}
+    with closing(connect(port)) as connection:
+        for number in range(2000):
+            client = f"10.1.{number % 1000 // 250}.{number % 250}"
+            release, answer = ask(connection, X_Forwarded_For=client)
+            assert release == f"{answer.split()[0]}-id"
+            met.setdefault(client, set()).add(release)
+    assert {len(releases) for releases in met.values()} == {1}
+    count = Counter(release for releases in met.values() for release in releases)
+    assert 200 <= count["green-id"] <= 300, count
+
+
+def test_another_release_meets_other_users(router: Nginx, shares: dict[str, Share]) -> None:
+    [port] = free_ports(1)
+    clients, met = [f"10.2.0.{number}" for number in range(200)], []
+    for name in ("r1", "r2"):
+        router.route([Share("green", shares["green"].address, name, 50), share(shares["blue"], 50)], port)
+        with closing(connect(port)) as connection:
+            met.append({client for client in clients if ask(connection, X_Forwarded_For=client)[0] == name})
+    assert met[0] != met[1]
+
+
+def test_paths_arrive_as_they_were_sent(router: Nginx, shares: dict[str, Share]) -> None:
+    [port] = free_ports(1)
+    router.route([shares["blue"]], port)
+    with closing(connect(port)) as connection:
+        for path in ("/a%2Fb?x=%20y&z=+", "/%E2%82%AC", "/a/./b?c=/../d"):
+            assert ask(connection, path)[1] == f"blue {path}"
+
+
+def test_an_idle_connection_still_reaches_the_slot_that_was_left_until_it_is_drained(
+    router: Nginx, shares: dict[str, Share]
+) -> None:
+    [port] = free_ports(1)
+    router.route([shares["blue"]], port)
+    with closing(connect(port)) as idle, closing(connect(port)) as late:
+        ask(idle), ask(late)
+        router.route([shares["green"]], port)
+        with closing(connect(port)) as fresh:
+            assert ask(fresh)[0] == "green-id", "in force when route returns"
+        assert ask(idle)[0] == "blue-id"
+        router.drain()
+        with pytest.raises((http.client.HTTPException, OSError)):
+            ask(late)
+
+
+def test_the_log_tells_slots_users_and_our_own_probes(router: Nginx, shares: dict[str, Share]) -> None:
+    [port] = free_ports(1)
+    mark = router.mark()
+    router.route([shares["blue"]], port)
+    with closing(connect(port)) as connection:
+        ask(connection)
+        ask(connection, User_Agent=PROBE_AGENT)
+        router.route([shares["green"]], port)
+        ask(connection, User_Agent='"}\\')
+    with router.log(mark) as log:
+        seen = [(answer.slot, answer.release, answer.status, answer.own) for answer in logged(log, 3)]
+    assert seen[:2] == [("blue", "blue-id", 200, False), ("blue", "blue-id", 200, True)]
+    assert len(router.recent("blue", "blue-id", 10)) == [slot for slot, _, _, own in seen if not own].count("blue")
+
+
+def test_a_large_log_begins_anew_at_the_next_switch(
+    router: Nginx, shares: dict[str, Share], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [port] = free_ports(1)
+    monkeypatch.setattr(nginx, "LOG_LIMIT", 10)
+    router.route([shares["blue"]], port)
+    with router.log(router.mark()) as log, closing(connect(port)) as connection:
+        ask(connection)
+        assert [answer.slot for answer in logged(log, 1)] == ["blue"]
+        mark = router.mark()
+        router.route([shares["green"]], port)
+        with router.log(mark) as later, closing(connect(port)) as fresh:
+            ask(fresh)
+            assert [answer.slot for answer in logged(log, 1)] == ["green"], "it is followed"
+            assert [answer.slot for answer in logged(later, 1)] == ["green"]
+    assert (router.folder / "access.log.1").exists()
+    assert [answer.slot for answer in router.recent("blue", "blue-id", 10)] == ["blue"], "the baseline is still known"
+
+
+def test_a_configuration_that_nginx_refuses_changes_nothing(router: Nginx, shares: dict[str, Share]) -> None:
+    [port] = free_ports(1)
+    router.route([shares["blue"]], port)
+    with pytest.raises(RouterFailed, match="refuses the configuration"):
+        router.route([Share("green", "no address at all", "green-id")], port)
+    with closing(connect(port)) as connection:
+        assert ask(connection)[0] == "blue-id"
+
+
+def test_closed_it_answers_502_and_names_nobody(router: Nginx, shares: dict[str, Share]) -> None:
+    [port] = free_ports(1)
+    router.route([shares["blue"]], port)
+    router.close()
+    with closing(connect(port)) as connection:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["X-Cicd-Release"]) == (502, "none")
