@@ -8,7 +8,21 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cicd.adapters.process import POLITELY, Completed, ProcessId, end_group, failure, find, run, spawn, stop, which
+from cicd.adapters.process import (
+    POLITELY,
+    Completed,
+    ProcessId,
+    end_group,
+    failure,
+    find,
+    identify,
+    run,
+    spawn,
+    stop,
+    stop_marked,
+    which,
+    with_variable,
+)
 from cicd.errors import CommandFailed, ToolMissing
 
 pytestmark = pytest.mark.real
@@ -115,7 +129,9 @@ def test_spawn_find_and_stop(tmp_path: Path) -> None:
     code = "import os, time; print(os.environ.get('RUNNER_TRACKING_ID'), flush=True); time.sleep(60)"
     started = spawn(python(code), env=env, cwd=tmp_path, log=log, outlive_job=True)
     assert find(started)
-    assert find(ProcessId(started.pid, started.started - 100)) is None
+    assert find(ProcessId(started.pid, f"{started.started}1")) is None
+    assert find(ProcessId(started.pid, 100.0)) is None
+    assert find(ProcessId(99999999999999999999, started.started)) is None
     deadline = time.monotonic() + 10
     while not log.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -133,6 +149,55 @@ def test_stop_kills_what_does_not_obey(tmp_path: Path) -> None:
         time.sleep(0.05)
     stop(started, grace=0.3)
     assert find(started) is None
+
+
+def test_a_step_of_the_clock_makes_nobody_look_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = spawn(python("import time; time.sleep(60)"), env=dict(os.environ), cwd=tmp_path, log=tmp_path / "log")
+    now = psutil.Process.create_time
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil.Process, "create_time", lambda self: now(self) + 3600)
+        assert find(started)
+        assert identify(started.pid) == started
+    stop(started)
+    assert find(started) is None
+
+
+def test_a_program_that_cannot_be_executed(tmp_path: Path) -> None:
+    program = tmp_path / "no-shebang"
+    program.write_bytes(b"\0\1\2")
+    program.chmod(0o755)
+    for argv in ([str(program)], ["true", "x" * 3_000_000], ["true", "a\0b"]):
+        with pytest.raises(ToolMissing, match="cannot be started") as caught:
+            run(argv)
+        assert len(str(caught.value)) < 1000
+
+
+def test_much_output_takes_little_room() -> None:
+    heard = [0]
+
+    def listen(line: str) -> None:
+        heard[0] += len(line)
+
+    done = run(python("import sys\nfor _ in range(30): sys.stdout.write('x' * 1_000_000)\nprint()"), each_line=listen)
+    assert heard[0] == 30_000_000
+    assert len(done.output) < 3_000_000
+
+
+def test_what_was_left_running_is_ended_by_its_mark(tmp_path: Path) -> None:
+    daemon = f"""import os, time
+for leaves in (False, True):
+    if os.fork() == 0:
+        if leaves:
+            os.setsid()
+        {STUBBORN.replace("; ", chr(10) + " " * 8)}
+time.sleep(0.5)"""
+    done = run(python(daemon), env={**os.environ, "OUR_MARK": str(tmp_path)})
+    assert done.code == 0
+    left = with_variable("OUR_MARK", str(tmp_path))
+    assert len(left) == 2
+    assert stop_marked("OUR_MARK", str(tmp_path), grace=0.2) == 2
+    assert not any(find(one) for one in left)
+    assert stop_marked("OUR_MARK", str(tmp_path)) == 0
 
 
 def test_ending_a_group_that_is_gone_is_fine() -> None:

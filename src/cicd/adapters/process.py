@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import IO
 
 import psutil
 
+from cicd.adapters.output import Kept, Splitter
 from cicd.errors import CommandFailed, ToolMissing
 
 TRACKING = "RUNNER_TRACKING_ID"  # GitHub's runner ends what carries it when the job ends
@@ -26,7 +28,10 @@ LAST_WORDS = 1.0  # seconds that output is still taken after the program has end
 
 @dataclass(frozen=True)
 class Completed:
-    """A program that has ended. `output` is stdout and stderr as they came, `seconds` the wall time."""
+    """A program that has ended. `output` is stdout and stderr as they came, `seconds` the wall time.
+
+    Of a long output the beginning and the end are kept.
+    """
 
     argv: tuple[str, ...]
     code: int
@@ -35,17 +40,39 @@ class Completed:
     timed_out: bool = False
 
 
+Started = str | float
+
+
 @dataclass(frozen=True)
 class ProcessId:
     """A process that cannot be mistaken for a later one with the same pid.
 
     Attributes:
         pid: process id.
-        started: when it started, seconds since the epoch, as the kernel says.
+        started: on Linux the boot and the clock ticks from it to the start, which nobody changes by setting the clock.
+            A number is seconds since the epoch, and only good as long as nobody does.
     """
 
     pid: int
-    started: float
+    started: Started
+
+
+def identify(pid: int) -> ProcessId:
+    """The process that has this pid now. Raises psutil.Error when there is none."""
+    return ProcessId(pid, _started(pid))
+
+
+def _started(pid: int) -> Started:
+    if sys.platform != "linux":
+        return psutil.Process(pid).create_time()
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        about = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    # Field 22; the name, in field 2 and in parentheses, may hold anything.
+    # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    return f"{boot}/{int(about.rpartition(b')')[2].split()[19])}"
 
 
 def run(
@@ -84,12 +111,12 @@ def run(
     timer = threading.Timer(timeout, expire) if timeout else None
     if timer:
         timer.start()
-    lines: list[str] = []
+    kept = Kept()
     try:
         assert child.stdout is not None
         with child.stdout as stream:
             for line in _lines(child, stream):
-                lines.append(line)
+                kept.add(line)
                 if each_line:
                     each_line(line)
         code = child.wait()
@@ -100,7 +127,7 @@ def run(
     finally:
         if timer:
             timer.cancel()
-    done = Completed(tuple(argv), code, "\n".join(lines), time.monotonic() - started, timed_out.is_set())
+    done = Completed(tuple(argv), code, kept.text(), time.monotonic() - started, timed_out.is_set())
     if check and (code or done.timed_out):
         raise failure(done, next_step)
     return done
@@ -111,18 +138,16 @@ def _lines(child: subprocess.Popen[bytes], stream: IO[bytes]) -> Iterator[str]:
 
     A server that the child leaves behind may hold the stream open for ever.
     """
-    rest, deadline = b"", float("inf")
+    splitter, deadline = Splitter(), float("inf")
     while time.monotonic() < deadline:
         if select.select([stream], [], [], 0.1)[0]:
             chunk = os.read(stream.fileno(), 65536)
             if not chunk:
                 break
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
+            yield from splitter.feed(chunk)
         if deadline == float("inf") and child.poll() is not None:
             deadline = time.monotonic() + LAST_WORDS
-    if rest:
-        yield rest.decode(errors="replace").rstrip("\r")
+    yield from splitter.end()
 
 
 def failure(done: Completed, next_step: str = "") -> CommandFailed:
@@ -140,7 +165,7 @@ def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, 
     environment = {name: value for name, value in env.items() if not (outlive_job and name == TRACKING)}
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
         child = _start(argv, env=environment, cwd=cwd, stdout=output, new_session=True)
-    process = ProcessId(child.pid, psutil.Process(child.pid).create_time())  # before anybody can reap it
+    process = identify(child.pid)  # before anybody can reap it
     threading.Thread(target=child.wait, daemon=True).start()  # reaped if it ends while we are here
     return process
 
@@ -163,18 +188,31 @@ def _start(
             stderr=subprocess.STDOUT,
             start_new_session=new_session,
         )
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        raise ToolMissing(f"`{argv[0]}` cannot be started: {error}", next_step=f"install {argv[0]}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        raise _not_started(argv[0][:200], error) from error
+
+
+def _not_started(program: str, error: Exception) -> ToolMissing:
+    next_step = f"install {program}"
+    if not isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
+        next_step = "see to it that this machine can run it; a script begins with `#!`"
+    return ToolMissing(f"`{program}` cannot be started: {str(error)[:500]}", next_step=next_step)
 
 
 def find(process: ProcessId) -> psutil.Process | None:
     """The process, if it still runs."""
     try:
         found = psutil.Process(process.pid)
-        alive = abs(found.create_time() - process.started) < 0.5 and found.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        alive = _is_same(found, process.started) and found.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, OverflowError):
         return None
     return found if alive else None
+
+
+def _is_same(found: psutil.Process, started: Started) -> bool:
+    if isinstance(started, str):
+        return _started(found.pid) == started
+    return abs(found.create_time() - started) < 0.5
 
 
 def with_variable(name: str, value: str) -> list[ProcessId]:
@@ -183,8 +221,21 @@ def with_variable(name: str, value: str) -> list[ProcessId]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(name) == value:
-                found.append(ProcessId(process.pid, process.create_time()))
+                found.append(identify(process.pid))
     return found
+
+
+def stop_marked(name: str, value: str, *, grace: float = 2.0) -> int:
+    """End all processes of ours whose environment has `name=value`; gives how many there were.
+
+    SIGTERM, then SIGKILL after `grace` seconds. What they start while they are being ended is ended, too.
+    """
+    ended: set[ProcessId] = set()
+    while left := [one for one in with_variable(name, value) if one not in ended]:
+        members = [member for one in left if (member := find(one))]
+        _end(members, grace)
+        ended.update(left)
+    return len(ended)
 
 
 def clients(processes: Sequence[ProcessId]) -> set[tuple[str, int]]:
@@ -204,12 +255,16 @@ def stop(process: ProcessId, *, grace: float = 10.0) -> None:
     if found is None:
         return
     family = [found, *found.children(recursive=True)]
-    for member in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
+    _end(family, grace)
+
+
+def _end(members: Sequence[psutil.Process], grace: float) -> None:
+    for member in members:
+        with contextlib.suppress(psutil.Error):  # it has ended, or has become another user's
             member.terminate()
-    _, left = psutil.wait_procs(family, timeout=grace)
+    _, left = psutil.wait_procs(members, timeout=grace)
     for member in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             member.kill()
     psutil.wait_procs(left, timeout=5)
 

@@ -21,7 +21,7 @@ import msgspec
 import psutil
 
 from cicd.adapters.folders import locked, private_folder, write_private
-from cicd.adapters.process import TRACKING, ProcessId, find, spawn, stop
+from cicd.adapters.process import TRACKING, ProcessId, Started, find, spawn, stop
 from cicd.adapters.runner import Runner
 from cicd.adapters.services.place import Account
 from cicd.core.services import Ancestor, job_process
@@ -42,7 +42,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     password: str
     folder: str
     pid: int
-    started: float
+    started: Started
     seconds: float
 
     @property
@@ -57,8 +57,8 @@ class State(msgspec.Struct):
     """What the watcher needs: every process that was started, and the servers that got ready."""
 
     servers: list[Server] = []
-    processes: list[tuple[int, float]] = []
-    watcher: tuple[int, float] = (0, 0.0)
+    processes: list[tuple[int, Started]] = []
+    watcher: tuple[int, Started] = (0, 0.0)
 
 
 @dataclass
