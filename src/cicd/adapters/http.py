@@ -1,34 +1,101 @@
 """Asking an application how it is: one request, one Probe. The only user of requests."""
 
+import http.client
+import io
+import socket
 import time
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import requests
 
 from cicd.core.health import PROBE_AGENT, Probe
 
 ROUTER_RELEASE = "X-Cicd-Release"
+MOST = 64 * 1024  # bytes that are read of an answer; what follows is nobody's health
 
 
 def probe(url: str, *, release_header: str = ROUTER_RELEASE, timeout: float = 2.0) -> Probe:
     """Ask once, on a connection of its own, without following redirects.
 
+    Not with requests: its timeout is for each piece of an answer, and an application may send pieces for ever.
+
     Args:
-        url: what to ask.
+        url: what to ask, `http://…`.
         release_header: the header that tells the release.
-        timeout: seconds for the connection and for each part of the answer.
+        timeout: seconds for all of it: the connection, the headers, and MOST bytes at most.
     """
-    started, headers = time.monotonic(), {"Connection": "close", "User-Agent": PROBE_AGENT}
+    started = time.monotonic()
     try:
-        answer = requests.get(url, timeout=timeout, allow_redirects=False, headers=headers)
-    except requests.RequestException as error:
+        status, release = _ask(url, release_header, started + timeout)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return Probe(0, seconds=time.monotonic() - started, error=_short(error))
-    return Probe(answer.status_code, answer.headers.get(release_header, ""), time.monotonic() - started)
+    return Probe(status, release, time.monotonic() - started)
 
 
-def _short(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
+def _ask(url: str, release_header: str, deadline: float) -> tuple[int, str]:
+    """Status, and the header's value. Raises OSError, ValueError, HTTPException."""
+    parts = urlsplit(url)
+    query = f"?{quote(parts.query, safe=MEANT + '?')}" if parts.query else ""
+    target = f"{quote(parts.path, safe=MEANT) or '/'}{query}"
+    host = parts.hostname or ""
+    asked = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: {PROBE_AGENT}\r\nAccept: */*\r\n"
+    with socket.create_connection((host, parts.port or 80), timeout=_left(deadline)) as connection:
+        connection.sendall(f"{asked}Connection: close\r\n\r\n".encode("ascii"))
+        stream = _Bounded(connection, deadline)
+        answer = http.client.HTTPResponse(stream)  # type: ignore[arg-type]  # it wants makefile() alone
+        answer.begin()
+        release = answer.headers.get(release_header, "")
+        try:
+            answer.read(MOST)
+        except http.client.HTTPException:
+            if stream.room:
+                raise  # cut off by the other side, and not by us
+        if answer.length and stream.room:
+            raise http.client.IncompleteRead(b"", answer.length)
+        return answer.status, release
+
+
+MEANT = "/%:@!$&'()*+,;=~"  # what stands in a path or query as it is: RFC 3986, 3.3
+
+
+class _Bounded(io.RawIOBase):
+    """What a connection still has to say, up to MOST bytes and a moment.
+
+    Attributes:
+        room: bytes that may still come.
+    """
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self.room = MOST
+        self._connection = connection
+        self._deadline = deadline
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._connection.settimeout(_left(self._deadline))
+        size = self._connection.recv_into(memoryview(buffer)[: self.room]) if self.room else 0
+        self.room -= size
+        return size
+
+
+def _left(deadline: float) -> float:
+    """Seconds until then. Raises TimeoutError when there are none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no answer in time")
+    return left
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
         return "no answer in time"
-    return "the connection was refused" if "refused" in str(error) else type(error).__name__
+    return "the connection was refused" if isinstance(error, ConnectionRefusedError) else type(error).__name__
 
 
 def json_request(
