@@ -2,12 +2,17 @@
 
 Reads are repeated while GitHub is away. A write that got no answer is looked up before it is made again: it may have
 taken effect. PyGithub's own retries and pauses are off: they repeat writes blindly, and sleep.
+
+PyGithub's timeout is for each piece of an answer, and what is between us and GitHub may send pieces for ever. So each
+attempt is made in a thread that is left behind when its time is over.
 """
 
 import contextlib
+import queue
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import NoReturn, TypeVar
 
 import tenacity
 
@@ -15,6 +20,19 @@ from cicd.errors import CicdError, GitHubRefused, GitHubUnavailable, RateLimited
 
 T = TypeVar("T")
 PATIENCE = 30.0  # seconds that a call may take with all its repetitions; $CICD_GITHUB_PATIENCE is another
+
+
+SHORTEST = 5.0  # seconds that one attempt may always take; the first one also imports PyGithub
+# What reading raises on JSON of another shape, or on a page that a proxy has sent in place of an answer.
+NOT_UNDERSTOOD = (TypeError, AttributeError, LookupError, ValueError, AssertionError)
+
+
+class Unanswered(OSError):
+    """GitHub, or what is between us and it, gave no answer that could be read."""
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 class Calls:
@@ -35,7 +53,7 @@ class Calls:
             for attempt in self._retrying():
                 with attempt:
                     self._add(counted)
-                    return request()
+                    return self._bounded(request)
         except Exception as error:
             if is_githubs(error):
                 raise explain(error, what) from error
@@ -51,16 +69,39 @@ class Calls:
         try:
             for attempt in self._retrying():
                 with attempt:
-                    if unclear and (found := find()) is not None:
+                    if unclear and (found := find()) is not None:  # its reads are bounded themselves
                         return found
                     unclear = True
                     self._add(1)
-                    return post()
+                    return self._bounded(post)
         except Exception as error:
             if is_githubs(error):
                 raise explain(error, what) from error
             raise
         raise AssertionError("tenacity either returns or raises")
+
+    def _bounded(self, request: Callable[[], T]) -> T:
+        """Make one attempt. Raises Unanswered when it takes half of our patience: the other half is to look it up."""
+        results: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
+
+        def attempt() -> None:
+            try:
+                value = request()
+            except BaseException as error:
+                results.put(partial(_raise, error))
+            else:
+                results.put(lambda: value)
+
+        threading.Thread(target=attempt, name="a call of GitHub", daemon=True).start()
+        seconds = max(self._patience / 2, SHORTEST)
+        try:
+            outcome = results.get(timeout=seconds)
+        except queue.Empty:
+            raise Unanswered(f"no whole answer within {seconds:g} s") from None
+        try:
+            return outcome()
+        except NOT_UNDERSTOOD as error:
+            raise Unanswered(f"an answer that is not GitHub's: {type(error).__name__}: {error}"[:300]) from error
 
     def _add(self, number: int) -> None:
         with self._counting:
@@ -129,8 +170,9 @@ def explain(error: Exception, what: str) -> CicdError:
         )
         refused.status = status
         return refused
+    told = str(error) if isinstance(error, Unanswered) else type(error).__name__
     return GitHubUnavailable(
-        f"GitHub did not answer for {what}: {f'{status} {said}' if status else type(error).__name__}",
+        f"GitHub did not answer for {what}: {f'{status} {said}' if status else told}",
         cause="it is away, or the network is",
         next_step="run it again when https://www.githubstatus.com is green; what runs was not touched",
     )

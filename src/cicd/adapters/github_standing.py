@@ -7,6 +7,7 @@ from typing import Any
 from cicd.core.approval import Protection
 from cicd.core.ledger import Deployment, read_deployment
 from cicd.core.lock import Seen, read_lock, ref_of
+from cicd.errors import GitHubUnavailable
 
 # One alias for each environment, so that a busy one does not push another's deployments off the page.
 # The lock comes with it: object() takes what rev-parse takes, so also a ref that is neither a branch nor a tag.
@@ -64,7 +65,18 @@ def standing_query(owner: str, name: str, environments: list[str]) -> tuple[str,
 
 
 def read_standing(data: Mapping[str, Any], environments: list[str]) -> Standing:
-    """The standing in an answer's `data`; empty for a repository that is not there."""
+    """The standing in an answer's `data`; empty for a repository that is not there. Raises GitHubUnavailable."""
+    try:
+        return _standing(data, environments)
+    except (TypeError, AttributeError, LookupError, ValueError) as error:
+        raise GitHubUnavailable(
+            f"GitHub's answer about the ledger cannot be read: {type(error).__name__}",
+            cause="a proxy has answered in its place, or GITHUB_GRAPHQL_URL and GITHUB_API_URL name something else",
+            next_step="check these variables, then run it again; what runs was not touched",
+        ) from error
+
+
+def _standing(data: Mapping[str, Any], environments: list[str]) -> Standing:
     repository = data.get("repository") or {}
     if not repository:
         return Standing(locks=dict.fromkeys(environments, Seen()))
