@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cicd.adapters.config_file import read_text
 from cicd.adapters.engines import ENGINES, Engine
 from cicd.adapters.migrators import MIGRATORS
 from cicd.adapters.routers import ROUTERS, Router
@@ -20,15 +21,13 @@ def read_config(working_directory: str, config: str) -> Config:
     """The consumer's config. Raises ConfigError."""
     path = Path(working_directory) / config
     try:
-        return parse_config(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError:
+        return parse_config(read_text(path), str(path))
+    except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(
             f"There is no {path}",
             cause="it was not committed, or the job has not checked the repository out",
             next_step="add the file (docs/reference.md), or give its path with `config`",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", next_step="mend the file") from error
 
 
 @dataclass(frozen=True)

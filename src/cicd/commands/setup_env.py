@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cicd.adapters.config_file import read_text
 from cicd.adapters.folders import environment_root
 from cicd.adapters.migrators import alembic
 from cicd.adapters.process import Completed, run
@@ -71,14 +72,12 @@ def read_optional_config(inputs: SetupEnv) -> Config | None:
     """The config; None when the project has none and nothing asks for one. Raises ConfigError."""
     path = Path(inputs.working_directory) / inputs.config
     try:
-        return parse_config(path.read_text(encoding="utf-8"), str(path))
+        return parse_config(read_text(path), str(path))
     except (FileNotFoundError, NotADirectoryError):
         if inputs.config == SetupEnv().config and not inputs.suite:
             return None
         asked = f"suite `{inputs.suite}` is looked up there" if inputs.suite else "`config` names it"
         raise ConfigError(f"There is no {path}", cause=asked, next_step="add the file, or mend the inputs") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", next_step="mend the file") from error
 
 
 def decide(inputs: SetupEnv, config: Config | None) -> Plan:
