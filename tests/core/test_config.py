@@ -111,6 +111,32 @@ def test_an_environment_has_its_own_canary_and_watch() -> None:
     assert (staging.watch.p95, staging.watch.slower) == (0.2, 20)
 
 
+@pytest.mark.parametrize(
+    ("deploy", "said"),
+    [
+        ('run: " "', "deploy.run: it is empty"),
+        ("run: \"python 'app\"", "deploy.run: No closing quotation"),
+        ('run: "a\\0b"', "deploy.run: "),
+        ('run: x, env: {A: "a\\0b"}', "deploy.env.A: it holds a NUL"),
+        ('run: x, env: {"A=B": "1"}', "deploy.env: 'A=B' is no name"),
+        ('run: x, env: {"": "1"}', "deploy.env: '' is no name"),
+        ("run: x, requirements: [/etc/hostname]", "deploy.requirements: `/etc/hostname` is not below"),
+        ("run: x, requirements: [a/../../x]", "deploy.requirements: `a/../../x` is not below"),
+        ("run: x, files: [..]", "deploy.files: `..` is not below"),
+        ("run: x, keep: 99999999999999999999", "deploy.keep"),
+    ],
+)
+def test_what_could_not_be_run_is_said_before_anything_is(deploy: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f"version: 1\napp: a\ndeploy: {{{deploy}}}", "cicd.yml")
+    assert said in str(caught.value)
+
+
+def test_a_name_does_not_end_with_a_line() -> None:
+    with pytest.raises(ConfigError, match="app: should be"):
+        parse_config('version: 1\napp: "x\\n"', "cicd.yml")
+
+
 def test_unknown_names_are_told_with_the_known_ones() -> None:
     config = parse_config(FULL, "cicd.yml")
     with pytest.raises(UnknownSuite, match="unit, integration"):

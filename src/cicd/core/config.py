@@ -14,7 +14,7 @@ from cicd.errors import ConfigError, UnknownEnvironment, UnknownSuite
 NAME = "^[a-z0-9][a-z0-9-]{0,39}$"
 Name = Annotated[str, msgspec.Meta(pattern=NAME)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Setting = str | int | float | bool
 
 
@@ -119,7 +119,8 @@ class Migrations(_Section, frozen=True):
 class Deploy(_Section, frozen=True):
     """How releases run.
 
-    `run` is the application's command; `$PORT`, `$HOST` and every setting in it are filled in. `files` limits what the
+    `run` is the application's command; `$PORT`, `$HOST` and every setting of `env` in it are filled in. A secret one is
+    not, for all can read a command line: the program reads it from its environment. `files` limits what the
     image holds (paths below the repository; empty: all of it). `env` are settings of all environments. `keep` is how
     many releases stay on the target. The slot that was left stays warm until the next promotion needs it.
     """
@@ -135,7 +136,7 @@ class Deploy(_Section, frozen=True):
     health: Health = Health()
     canary: Canary | None = None
     watch: Watch = Watch()
-    keep: Annotated[int, msgspec.Meta(ge=2)] = 5
+    keep: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 5
 
 
 class Ports(_Section, frozen=True):
@@ -196,6 +197,7 @@ def parse_config(text: str, path: str) -> Config:
         *_port_problems(config),
         *_reference_problems(config),
         *_freeze_problems(config),
+        *_deploy_problems(config),
         *_migration_problems(config),
         *_canary_problems(config),
     ]
@@ -261,6 +263,30 @@ def _freeze_problems(config: Config) -> list[str]:
         for index, window in enumerate(windows)
         if (found := freeze_problem(window))
     ]
+
+
+def _deploy_problems(config: Config) -> list[str]:
+    """A command that can be split, paths that stay in the image, settings that an environment can hold."""
+    if config.deploy is None:
+        return []
+    problems = []
+    try:
+        if not shlex.split(config.deploy.run) or "\0" in config.deploy.run:
+            problems.append("deploy.run: it is empty, or holds a NUL")
+    except ValueError as error:
+        problems.append(f"deploy.run: {error}")
+    for name in ("requirements", "files"):
+        problems += [
+            f"deploy.{name}: `{path[:60]}` is not below the project's folder"
+            for path in getattr(config.deploy, name)
+            if path.startswith("/") or ".." in path.split("/") or "\0" in path or not path.strip()
+        ]
+    sections = {"deploy": config.deploy.env}
+    sections |= {f"environments.{name}": environment.env for name, environment in config.environments.items()}
+    for section, env in sections.items():
+        problems += [f"{section}.env: {key[:60]!r} is no name" for key in env if not key or {"=", "\0"} & set(key)]
+        problems += [f"{section}.env.{key[:60]}: it holds a NUL" for key, value in env.items() if "\0" in value]
+    return problems
 
 
 def _migration_problems(config: Config) -> list[str]:

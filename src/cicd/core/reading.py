@@ -1,7 +1,9 @@
 """From YAML text to typed values: every error says where, and what was probably meant."""
 
 import difflib
+import functools
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Hashable, Iterator, Mapping
@@ -15,10 +17,13 @@ from cicd.errors import ConfigError
 
 T = TypeVar("T")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-DURATION = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
-PERCENT = r"^\d+(\.\d+)?%?$"
-MOMENT = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2})?$"
+DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
+PERCENT = r"^[0-9]+(\.[0-9]+)?%?$"
+MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2})?$"
+YEAR = 365 * 86400.0  # seconds; the longest duration
 LARGEST = 1024 * 1024  # bytes; a config is kilobytes, and a parser should not be fed more
+MOST_ALIASES = 100  # aliases of aliases are how a small file becomes a large value
+MERGE = "tag:yaml.org,2002:merge"
 
 
 Duration = Annotated[float, msgspec.Meta(extra_json_schema={"pattern": DURATION})]
@@ -35,14 +40,34 @@ Moment = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": MOMENT})]
 class _Loader(yaml.SafeLoader):
     """YAML without surprises: a key given twice is an error, not a silent choice."""
 
+    aliases = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            self.aliases += 1
+            if self.aliases > MOST_ALIASES:
+                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+                raise yaml.composer.ComposerError(None, None, f"more than {MOST_ALIASES} aliases", mark)
+        return super().compose_node(parent, index)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == MERGE:
+                raise _bad_key(
+                    key_node, "`<<` is not known here: write the keys out, or use the alias as a whole value"
+                )
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _bad_key(key_node, "a key must be a plain word")
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"`{key}` is given twice", key_node.start_mark)
+            if key in seen:
+                raise _bad_key(key_node, f"`{_name(key)}` is given twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _bad_key(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 def convert(text: str, kind: type[T], source: str) -> T:
@@ -55,7 +80,7 @@ def convert(text: str, kind: type[T], source: str) -> T:
         raise ConfigError(f"{source} is larger than {LARGEST} bytes", next_step="check that this is the right file")
     try:
         value = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -91,9 +116,22 @@ def _value(value: Any, kind: Any, path: str) -> Any:
     if kind == Moment:
         return _moment(value, path)
     try:
-        return msgspec.convert(value, kind)
+        return _plainly(value, kind)
     except msgspec.ValidationError as error:
         raise _Wrong(path, f"{_plain(str(error))}, is {_shown(value)}") from None
+
+
+def _plainly(value: Any, kind: Any) -> Any:
+    """A plain value. A pattern that ends with `$` means the end, and not also what is before a last newline.
+
+    The pattern is read by JSON Schema as well, where `$` means just that, and `\\Z` nothing.
+    """
+    found = msgspec.convert(value, kind)
+    for about in typing.get_args(kind)[1:]:
+        pattern = getattr(about, "pattern", None) or ""
+        if pattern.endswith("$") and not re.fullmatch(pattern, found):
+            raise msgspec.ValidationError(f"Expected `str` matching regex {pattern!r}")
+    return found
 
 
 def _without_none(kind: Any) -> Any:
@@ -108,16 +146,21 @@ def _struct(value: Any, kind: type[msgspec.Struct], path: str) -> msgspec.Struct
         value = {short: value}
     if not isinstance(value, dict):
         raise _Wrong(path, f"should be a mapping, is {_shown(value)}")
-    hints = typing.get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)
     known = {entry.encode_name: entry for entry in msgspec.structs.fields(kind)}
     for key in value:
         if key not in known:
-            raise _Wrong(_join(path, key), f"unknown key{_nearest(str(key), list(known))}")
+            raise _Wrong(_join(path, key), f"unknown key{_nearest(_name(key), list(known))}")
     for name, entry in known.items():
         if entry.required and name not in value:
             raise _Wrong(_join(path, name), "is missing")
     given = {known[key].name: _value(item, hints[known[key].name], _join(path, key)) for key, item in value.items()}
     return kind(**given)
+
+
+@functools.cache
+def _hints(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
 
 
 def _dict(value: Any, key_kind: Any, item_kind: Any, path: str) -> dict[str, Any]:
@@ -128,7 +171,7 @@ def _dict(value: Any, key_kind: Any, item_kind: Any, path: str) -> dict[str, Any
     result = {}
     for key, item in value.items():
         try:
-            name = msgspec.convert(key, key_kind)
+            name = _plainly(key, key_kind)
         except msgspec.ValidationError as error:
             raise _Wrong(_join(path, key), f"as a name {_plain(str(error))}") from None
         result[name] = _value(item, item_kind, _join(path, key))
@@ -136,19 +179,24 @@ def _dict(value: Any, key_kind: Any, item_kind: Any, path: str) -> dict[str, Any
 
 
 def _measure(value: Any, percent: bool, path: str) -> float:
-    text = str(value).strip()
-    if percent and re.match(PERCENT, text) and 0 <= float(text.rstrip("%")) <= 100:
+    text = value.strip() if isinstance(value, str) else ""
+    if percent and isinstance(value, int | float) and 0 <= value <= 100:
+        text = str(value)
+    if percent and re.fullmatch(PERCENT, text) and 0 <= float(text.rstrip("%")) <= 100:
         return float(text.rstrip("%"))
     if not percent and (seconds := seconds_of(text)) is not None:
         return seconds
     example = "a percentage from 0 to 100 such as `85%`" if percent else "a duration such as `200ms`, `60s` or `30m`"
+    if not percent and re.fullmatch(DURATION, text):
+        example = "at most `365d`"
     raise _Wrong(path, f"should be {example}, is {_shown(value)}")
 
 
 def seconds_of(text: str) -> float | None:
-    """The seconds that a duration such as `2h` has; None if it is none."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
-    return float(found[1]) * UNITS[found[2]] if found else None
+    """The seconds that a duration such as `2h` has; None if it is none, or longer than a year."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", text)
+    seconds = float(found[1]) * UNITS[found[2]] if found else YEAR + 1
+    return seconds if seconds <= YEAR else None
 
 
 def _moment(value: Any, path: str) -> str:
@@ -159,7 +207,7 @@ def _moment(value: Any, path: str) -> str:
     elif isinstance(value, date) and not isinstance(value, datetime):
         text = value.isoformat()
     try:
-        if re.match(MOMENT, text):
+        if re.fullmatch(MOMENT, text):
             datetime.fromisoformat(text)
             return text
     except ValueError:
@@ -173,18 +221,28 @@ def _nearest(key: str, known: list[str]) -> str:
 
 
 def _join(path: str, key: object) -> str:
-    return f"{path}.{key}" if path else str(key)
+    return f"{path}.{_name(key)}" if path else _name(key)
+
+
+def _name(key: object) -> str:
+    """A key in a message: as it is, or so that it can be seen what it is."""
+    return key if isinstance(key, str) and len(key) <= 60 and key.isprintable() else _shown(key).strip("`")
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    """A value in a message. It is cut before it is written out, for aliases make small files into large values."""
+    text = "a very large number" if isinstance(value, int) and value.bit_length() > 64 else SHOWING.repr(value)
     return f"`{text[:57]}…`" if len(text) > 60 else f"`{text}`"
+
+
+SHOWING = reprlib.Repr()
+SHOWING.maxlevel, SHOWING.maxlist, SHOWING.maxdict, SHOWING.maxstring, SHOWING.maxother = 2, 4, 4, 70, 70
 
 
 def _plain(message: str) -> str:
     """msgspec's sentence without its own notion of the path."""
     return (
-        re.sub(r" - at `.*`$", "", message)
+        re.sub(r" - at `.*`$", "", message)[:300]
         .replace("Expected", "should be")
         .replace("Invalid enum value", "is no choice:")
     )
