@@ -1,6 +1,7 @@
 """What a promotion would be, as a value: plan, record, settings. `cicd plan` and `cicd promote` both start here."""
 
-from collections.abc import Mapping
+import string
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -12,10 +13,9 @@ from cicd.core.journal import durations
 from cicd.core.migration_sources import read_migrations, suffixes
 from cicd.core.migrations import between, head
 from cicd.core.plan import Plan, Running, plan_promotion
+from cicd.core.release import SHORTEST_SECRET as SHORTEST_SECRET
 from cicd.core.release import Record, Release, config_digest, digest, full_sha, parse_dotenv
-from cicd.errors import UsageError
-
-SHORTEST_SECRET = 4  # characters; a shorter one is in every text, and masking it would hide the log
+from cicd.errors import ConfigError, UsageError
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def propose(project: Project, runner: Runner, image: str, sha: str, version: str
     for value in secrets.values():
         if len(value) >= SHORTEST_SECRET:
             runner.mask(value)
+    refuse_in_command(site.deploy.run, secrets)
     public = {**site.deploy.env, **project.environment.env}
     release = Release(
         sha=sha,
@@ -98,6 +99,17 @@ def commit(site: Site, runner: Runner, image: str, sha: str) -> str:
             next_step="leave `sha` out, or give the image that was built from it",
         )
     return full_sha(sha or built_from or runner.sha)
+
+
+def refuse_in_command(command: str, secrets: Iterable[str]) -> None:
+    """A command line can be read by all. Raises ConfigError if one names a secret setting."""
+    if named := set(string.Template(command).get_identifiers()).intersection(secrets):
+        name = min(named)
+        raise ConfigError(
+            f"deploy.run: ${name} is a secret setting, and is not filled in",
+            cause="all users of the machine can read a command line",
+            next_step=f"let the program read {name} from its environment, and take it out of the command",
+        )
 
 
 def lost_secrets(site: Site, proposal: Proposal) -> list[str]:
