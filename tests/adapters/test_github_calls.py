@@ -62,9 +62,9 @@ def hub(url: str) -> GitHub:
     ],
 )
 def test_what_is_no_answer_of_github_is_said(body: bytes) -> None:
-    with server(body, kind="text/html" if b"html" in body else "application/json") as url:
-        with pytest.raises(GitHubUnavailable) as caught:
-            hub(url).standing(["staging"])
+    kind = "text/html" if b"html" in body else "application/json"
+    with server(body, kind=kind) as url, pytest.raises(GitHubUnavailable) as caught:
+        hub(url).standing(["staging"])
     assert "Next: " in str(caught.value)
 
 

@@ -61,7 +61,8 @@ def test_an_answer_without_an_end_is_read_no_further_than_its_head() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "piece"), [(b"", b"H"), (HEADERS, b"X"), (HEADERS + b"\r\n", b"x"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")]
+    ("first", "piece"),
+    [(b"", b"H"), (HEADERS, b"X"), (HEADERS + b"\r\n", b"x"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
 )
 def test_an_answer_that_trickles_is_none(first: bytes, piece: bytes) -> None:
     def answer(connection: socket.socket) -> None:
@@ -75,7 +76,12 @@ def test_an_answer_that_trickles_is_none(first: bytes, piece: bytes) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"hello\r\n\r\n", HEADERS + b"Content-Length: 50\r\n\r\nok", HEADERS + b"Transfer-Encoding: chunked\r\n\r\n9\r\nx"],
+    [
+        b"",
+        b"hello\r\n\r\n",
+        HEADERS + b"Content-Length: 50\r\n\r\nok",
+        HEADERS + b"Transfer-Encoding: chunked\r\n\r\n9\r\nx",
+    ],
 )
 def test_what_is_no_whole_answer_is_none(sent: bytes) -> None:
     with application(lambda connection: connection.sendall(sent)) as url:

@@ -1,3 +1,4 @@
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -43,6 +44,36 @@ def test_a_file_that_is_no_tar(tmp_path: Path) -> None:
     (tmp_path / "image.tar").write_text("hello")
     with pytest.raises(PrepareFailed, match="cannot be unpacked"):
         store.unpack(tmp_path / "image.tar", tmp_path / "a")
+
+
+@pytest.mark.parametrize("damage", ["garbage", "empty", "cut", "gzip", "larger", "sparse"])
+def test_texts_of_what_is_no_image(tmp_path: Path, damage: str) -> None:
+    image, big = tmp_path / "image.tar", member("big.py")
+    big.size = store.LARGEST_TEXT + 1 if damage == "larger" else 100_000
+    whole = tar_with(image, member("app.py"), big).read_bytes()
+    header = bytearray(big.tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = b"S"  # GNU's sparse file of 30 GiB, of which 512 bytes are there
+    header[124:136] = b"%011o\0" % 512
+    header[386:410] = b"%011o\0" % (30 * 2**30 - 512) + b"%011o\0" % 512
+    header[483:495] = b"\x80" + (30 * 2**30).to_bytes(11, "big")
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    damaged = {
+        "garbage": b"x" * 2000,
+        "empty": b"",
+        "cut": whole[:5000],
+        "gzip": gzip.compress(whole),
+        "sparse": bytes(header) + b"a" * 512 + whole,
+    }
+    image.write_bytes(damaged.get(damage, whole))
+    with pytest.raises(PrepareFailed, match=r"cannot be unpacked|is larger than"):
+        store.read_texts(image, (".py",))
+
+
+@pytest.mark.parametrize("root", ["/etc/passwd", "/proc/nope"])
+def test_a_store_that_cannot_be_written(tmp_path: Path, root: str) -> None:
+    with pytest.raises(PrepareFailed, match="cannot be written"):
+        store.build(Path(root), tmp_path, "0" * 40, [])
 
 
 @pytest.mark.real

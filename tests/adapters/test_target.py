@@ -1,4 +1,6 @@
+import errno
 import multiprocessing
+import os
 import stat
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from cicd.adapters.target import Target, target_root, write_private
 from cicd.core.journal import Entry
 from cicd.core.ledger import Payload
 from cicd.core.plan import Running, plan_promotion
-from cicd.errors import Locked, NothingToRollBackTo, PrepareFailed, Unfinished
+from cicd.errors import Locked, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
 from tests.core.histories import release
 from tests.fakes import runner
 
@@ -111,3 +113,92 @@ def test_a_disk_that_refuses(tmp_path: Path) -> None:
 def test_where_targets_are() -> None:
     assert target_root(runner({"CICD_TARGET": "/srv/cicd"})) == Path("/srv/cicd")
     assert target_root(runner({"XDG_STATE_HOME": "/state"})) == Path("/state/cicd")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_nobody_else_can_enter_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    target = Target(tmp_path / "root", "app", "dev")
+    before = os.umask(umask)
+    try:
+        target.key()
+        target.journal(OPENED)
+        with target.lock({}):
+            target.make("slots")
+    finally:
+        os.umask(before)
+    made = [target.root, *(path for path in target.root.rglob("*") if path.is_dir())]
+    assert len(made) == 4
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
+
+
+def test_folders_that_were_open_are_closed(target: Target) -> None:
+    target.folder.mkdir(parents=True, mode=0o755)
+    target.journal(OPENED)
+    assert stat.S_IMODE(target.folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("root", ["/etc/passwd", "/proc/nope"])
+def test_a_target_that_cannot_be_written_is_said(root: str) -> None:
+    target = Target(Path(root), "app", "dev")
+    assert target.state().running == Running()
+    with pytest.raises(PrepareFailed, match="cannot be written"):
+        target.key()
+    with pytest.raises(PrepareFailed, match="cannot be written"), target.lock({}):
+        pass
+    with pytest.raises(OSError, match=root):
+        target.journal(OPENED)
+
+
+@pytest.mark.parametrize("root", ["/tmp/my targets", "/tmp/a;b", "/tmp/{x}", "/tmp/$x", "/tmp/a\nb"])
+def test_a_path_that_means_something_in_configuration_files_is_refused(root: str) -> None:
+    with pytest.raises(UsageError, match="CICD_TARGET"):
+        target_root(runner({"CICD_TARGET": root}))
+
+
+def test_the_root_does_not_depend_on_where_one_stands() -> None:
+    assert target_root(runner({"CICD_TARGET": "some/where"})) == Path.cwd() / "some" / "where"
+
+
+def test_a_step_that_the_plan_does_not_have(target: Target) -> None:
+    target.journal(OPENED)
+    target.journal(entry("begin", step=99))
+    with pytest.raises(Unfinished, match="a step that its plan does not have"):
+        target.state()
+
+
+def test_a_disk_that_takes_a_part_of_a_line(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly full, it takes a part of a write and refuses the next."""
+    target.journal(OPENED)
+    path = target.folder / "journal.jsonl"
+    whole, write = path.read_bytes(), os.write
+    room = [20]
+
+    def nearly_full(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = write(descriptor, data[: room[0]])
+        room[0] -= taken
+        return taken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", nearly_full)
+        with pytest.raises(OSError, match="No space left"):
+            target.journal(entry("begin", step=0))
+    assert len(path.read_bytes()) == len(whole) + 20
+    target.journal(entry("close", verdict="failed", running=Running()))
+    assert target.state().unfinished is None
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    target.journal(OPENED)
+    assert target.state().unfinished is not None
+
+
+def test_a_damaged_release_is_said_without_what_is_in_it(target: Target) -> None:
+    folder = target.release_folder("0" * 12)
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{}")
+    (folder / "settings.json").write_text('{"PASSWORD": "topsecret"')
+    for read in (target.record, target.settings):
+        with pytest.raises(PrepareFailed, match="is damaged on the target") as caught:
+            read("0" * 12)
+        assert "topsecret" not in str(caught.value)
+    assert not target.has("0" * 12 + "\n")

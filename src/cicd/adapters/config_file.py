@@ -15,20 +15,24 @@ def read_text(path: Path) -> str:
         FileNotFoundError, NotADirectoryError: there is none. ConfigError: it cannot be read, or is no plain file.
     """
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # a FIFO would hold us up
+        with open(path, "rb", opener=_without_waiting) as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode):
-                raise _refused(path, "is no plain file")
+                raise _refused(path, "cannot be read: it is no plain file")
             if about.st_size > LARGEST:
                 raise _refused(path, f"is larger than {LARGEST} bytes")
             return file.read(LARGEST + 1).decode()
     except (FileNotFoundError, NotADirectoryError):
         raise
     except IsADirectoryError as error:
-        raise _refused(path, "is a folder") from error
+        raise _refused(path, "cannot be read: it is a folder") from error
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise _refused(path, f"cannot be read: {why}") from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # or a FIFO would hold us up until somebody writes
 
 
 def _refused(path: Path, why: str) -> ConfigError:

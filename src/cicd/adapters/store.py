@@ -6,7 +6,11 @@ import tarfile
 from pathlib import Path
 
 from cicd.adapters.process import run
+from cicd.adapters.target import own_folder, writing
 from cicd.errors import BuildFailed, CommandFailed, ImageMissing, PrepareFailed
+
+LARGEST_TEXT = 4 * 1024 * 1024  # bytes of one file that is read
+LARGEST_TEXTS = 128 * 1024 * 1024  # of all of them
 
 
 def image_path(root: Path, image: str) -> Path:
@@ -26,11 +30,14 @@ def build(root: Path, folder: Path, sha: str, files: list[str]) -> str:
         files: paths to take; empty for all.
 
     Raises:
-        BuildFailed: the commit or a path is not there.
+        BuildFailed: the commit or a path is not there. PrepareFailed: the store cannot be written.
     """
     store = root / "store" / "sha256"
-    store.mkdir(parents=True, exist_ok=True)
     scratch = store / f".building.{os.getpid()}"
+    with writing(root):
+        store.mkdir(parents=True, exist_ok=True)
+        own_folder(store.parent)
+        scratch.touch()
     try:
         argv = ["git", "-c", "tar.umask=0022", "-C", str(folder), "archive", "--format=tar", "-o", str(scratch), sha]
         run([*argv, "--", *files])
@@ -62,7 +69,7 @@ def relation(folder: Path, base: str, head: str) -> str:
 def commit_of(path: Path) -> str:
     """The commit that an image was packed from: git writes it into the archive's header."""
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(path, "r:") as tar:
             tar.next()
             return str(tar.pax_headers.get("comment", ""))
     except (OSError, tarfile.TarError):
@@ -101,27 +108,43 @@ def verified(root: Path, image: str) -> Path:
 
 
 def read_texts(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
-    """The text files of an image whose names end so: path → text."""
-    with tarfile.open(path) as tar:
-        return {
-            member.name: file.read().decode(errors="replace")
-            for member in tar
-            if member.isfile() and member.name.endswith(suffixes) and (file := tar.extractfile(member))
-        }
+    """The text files of an image whose names end so: path → text. Raises PrepareFailed."""
+    found, size = {}, 0
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                if member.isfile() and member.name.endswith(suffixes) and (file := tar.extractfile(member)):
+                    size += member.size  # of a sparse file, what it claims
+                    if member.size > LARGEST_TEXT or size > LARGEST_TEXTS:
+                        raise PrepareFailed(
+                            f"The image's `{member.name[:200]}` is larger than what is read of one",
+                            cause=f"a migration has at most {LARGEST_TEXT} bytes, all texts {LARGEST_TEXTS}",
+                            next_step="keep data out of such files, or limit the image with deploy.files",
+                        )
+                    found[member.name] = file.read().decode(errors="replace")
+    except (OSError, tarfile.TarError) as error:
+        raise _unreadable(error) from error
+    return found
+
+
+def _unreadable(error: Exception) -> PrepareFailed:
+    return PrepareFailed(
+        f"The image cannot be unpacked: {error}",
+        cause="the disk is full, or the image is none of `cicd build`",
+        next_step="free disk space, or build anew",
+    )
 
 
 def unpack(path: Path, folder: Path) -> None:
     """Lay an image out in `folder`. Nothing gets outside of it. Raises PrepareFailed."""
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(path, "r:") as tar:
             if hasattr(tarfile, "data_filter"):
                 tar.extractall(folder, filter="data")
             else:  # Python 3.11.0 to 3.11.3
                 tar.extractall(folder, members=[member for member in tar if _stays_inside(member)])  # noqa: S202
     except (OSError, tarfile.TarError) as error:
-        raise PrepareFailed(
-            f"The image cannot be unpacked: {error}", next_step="free disk space, or build anew"
-        ) from error
+        raise _unreadable(error) from error
 
 
 def _stays_inside(member: tarfile.TarInfo) -> bool:

@@ -24,14 +24,37 @@ import msgspec
 from cicd.adapters.runner import Runner
 from cicd.core.journal import Entry, NewerFormat, State, decode, encode, fold
 from cicd.core.release import Record
-from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished
+from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
 
 
 def target_root(runner: Runner) -> Path:
     """The folder of all targets on this machine: $CICD_TARGET, else the user's state folder."""
     given = runner.env.get("CICD_TARGET")
     state = runner.env.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(given) if given else Path(state) / "cicd"
+    root = (Path(given) if given else Path(state) / "cicd").absolute()
+    if IN_NO_PATH.search(str(root)):
+        raise UsageError(
+            f"The folder of targets, {str(root)[:200]!r}, has white space or one of `;{{}}$'\"` in its path",
+            cause="programs' configuration files, in which it stands, give these a meaning",
+            next_step="set CICD_TARGET to another folder",
+        )
+    return root
+
+
+IN_NO_PATH = re.compile(r"""[\s;{}$"']""")
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What cannot be written is an error that says what to do. Raises PrepareFailed."""
+    try:
+        yield
+    except OSError as error:
+        raise PrepareFailed(
+            f"The target {folder} cannot be written: {error}",
+            cause="its disk is full or read-only, or it is another user's",
+            next_step="set CICD_TARGET to a folder of your own, or mend its rights",
+        ) from error
 
 
 def apps_with(root: Path, environment: str) -> list[str]:
@@ -39,7 +62,7 @@ def apps_with(root: Path, environment: str) -> list[str]:
     return sorted(path.parent.parent.name for path in root.glob(f"*/{environment}/journal.jsonl"))
 
 
-RELEASE_ID = re.compile(r"^[0-9a-f]{12}$")
+RELEASE_ID = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -57,44 +80,61 @@ class Target:
     def release_folder(self, release_id: str) -> Path:
         return self.folder / "releases" / release_id
 
+    def make(self, *below: str) -> Path:
+        """A folder below the target's own, made if need be; none but us can enter it. Raises OSError."""
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        if not self.root.exists():
+            own_folder(self.root)
+        folder = self.root
+        for name in (self.app, self.environment, *below):
+            folder = own_folder(folder / name)
+        return folder
+
     def key(self) -> bytes:
         """The application's key for digests of secrets; made when first needed, readable by the owner alone."""
         path = self.root / self.app / "key"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(self.root):
+            self.make()
         with contextlib.suppress(FileExistsError):
             write_private(path, secrets.token_hex(32), exclusive=True)
         return path.read_bytes()
 
     def state(self) -> State:
         """Where the environment stands, by its journal. Raises Unfinished if the journal cannot be read."""
-        return fold(self.entries())
+        try:
+            return fold(self.entries())
+        except IndexError as error:
+            raise self._unreadable("it names a step that its plan does not have") from error
 
     def entries(self) -> list[Entry]:
         """All of the journal, oldest first; none before the first deployment. Raises Unfinished."""
-        path = self.folder / "journal.jsonl"
-        if not path.exists():
-            return []
         try:
-            return decode(path.read_text(encoding="utf-8"))
-        except (msgspec.MsgspecError, NewerFormat, UnicodeDecodeError) as error:
-            raise Unfinished(
-                f"The journal {path} cannot be read: {error}",
-                cause="a later cicd wrote it, it was changed by hand, or its disk is failing",
-                next_step="restore it; what runs goes on running",
-            ) from error
+            return decode((self.folder / "journal.jsonl").read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except (OSError, msgspec.MsgspecError, NewerFormat, UnicodeDecodeError) as error:
+            raise self._unreadable(str(error)) from error
+
+    def _unreadable(self, why: str) -> Unfinished:
+        return Unfinished(
+            f"The journal {self.folder / 'journal.jsonl'} cannot be read: {why}",
+            cause="a later cicd wrote it, it was changed by hand, it is another user's, or its disk is failing",
+            next_step="restore it; what runs goes on running",
+        )
 
     def fence(self) -> int:
         """The highest token of a lock under which anybody has worked here; 0 for none."""
         try:
             return int((self.folder / "fence").read_text())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return self.state().fence
 
     def raise_fence(self, token: int) -> None:
         """From now on whoever comes with an older token is refused. Raises LockLost if ours is the older one."""
         if token < self.fence():
             raise self._fenced(token)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.root):
+            self.make()
         write_private(self.folder / "fence", str(token))
 
     def _fenced(self, token: int) -> LockLost:
@@ -105,8 +145,12 @@ class Target:
         )
 
     def journal(self, entry: Entry) -> None:
-        """Append an entry; it is on the disk when this returns. Raises LockLost for one under an older lock."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Append an entry; it is on the disk when this returns.
+
+        Raises:
+            LockLost: it was made under an older lock. OSError: it is not there, or in part; the next one cuts that off.
+        """
+        self.make()
         if entry.fence < self.fence():
             raise self._fenced(entry.fence)
         path = self.folder / "journal.jsonl"
@@ -115,7 +159,9 @@ class Target:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 os.ftruncate(descriptor, _after_last_newline(descriptor, size))  # a line that a crash cut off
-            os.write(descriptor, encode(entry).encode())
+            line = encode(entry).encode()
+            while line:  # a disk that is nearly full takes a part, and refuses the rest
+                line = line[os.write(descriptor, line) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -123,17 +169,31 @@ class Target:
     def record(self, release_id: str) -> Record:
         """A release that lies here. Raises NothingToRollBackTo if it does not."""
         path = self.release_folder(release_id) / "record.json"
-        if not RELEASE_ID.match(release_id) or not path.exists():
+        if not RELEASE_ID.fullmatch(release_id) or not path.exists():
             raise NothingToRollBackTo(
                 f"Release {release_id or '(none)'} does not lie on the target",
                 cause="it was never there, or was pruned",
                 next_step="`cicd status` names the releases that are there",
             )
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Record)
+        except msgspec.MsgspecError as error:
+            raise self._damaged(release_id, f"record.json: {error}") from error
 
     def settings(self, release_id: str) -> dict[str, str]:
         """The settings that a release gets, secrets included."""
-        return dict(json.loads((self.release_folder(release_id) / "settings.json").read_text()))
+        path = self.release_folder(release_id) / "settings.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.MsgspecError) as error:
+            raise self._damaged(release_id, f"settings.json: {type(error).__name__}") from error
+
+    def _damaged(self, release_id: str, what: str) -> PrepareFailed:
+        return PrepareFailed(
+            f"Release {release_id} is damaged on the target: {what}",
+            cause="it was changed by hand, or its disk is failing",
+            next_step=f"take {self.release_folder(release_id)}/record.json away: the release then counts as not there",
+        )
 
     def secrets(self, release_id: str) -> list[str]:
         """Values of the settings that are secret; none if the release does not lie here."""
@@ -144,7 +204,7 @@ class Target:
 
     def has(self, release_id: str) -> bool:
         """Whether a release lies here, whole."""
-        return bool(RELEASE_ID.match(release_id)) and (self.release_folder(release_id) / "record.json").exists()
+        return bool(RELEASE_ID.fullmatch(release_id)) and (self.release_folder(release_id) / "record.json").exists()
 
     def free(self) -> int:
         """Bytes that are free on the disk of the target."""
@@ -174,8 +234,8 @@ class Target:
         Raises:
             Locked: says who holds it and since when.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with writing(self.root):
+            descriptor = os.open(self.make() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         with open(descriptor, "r+", encoding="utf-8") as file:
             deadline = time.monotonic() + wait
             while not _claimed(descriptor):
@@ -220,6 +280,15 @@ def _after_last_newline(descriptor: int, size: int) -> int:
     return 0
 
 
+def own_folder(folder: Path) -> Path:
+    """Make a folder that only we can enter; one that is there becomes so. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if folder.stat().st_mode & 0o777 != 0o700:
+        folder.chmod(0o700)
+    return folder
+
+
 def write_private(path: Path, text: str, *, exclusive: bool = False) -> None:
     """Write a file that only its owner can read, whole or not at all.
 
@@ -241,7 +310,8 @@ def write_private(path: Path, text: str, *, exclusive: bool = False) -> None:
         else:
             scratch.replace(path)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk
+            scratch.unlink(missing_ok=True)
         if isinstance(error, FileExistsError):
             raise
         raise PrepareFailed(f"{path} cannot be written: {error}", next_step="free disk space or mend rights") from error
