@@ -3,8 +3,8 @@
 import argparse
 import importlib
 import platform
-import sys
 import traceback
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,10 +85,13 @@ def read_inputs(command: Command, given: Mapping[str, str | None], env: Mapping[
             value = env.get(environment_name(entry.name), "").strip() or entry.default
         if value == TOKEN:  # not in a workflow: nobody has filled in the expression
             value = env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or ""
+        problem = text_problem(value, 0 if about["secret"] else about["longest"])
+        if problem:
+            problems.append(f"`{name}` {problem}")
         if about["required"] and not value:
             problems.append(f"`{name}` is required")
         if value and about["choices"] and value not in about["choices"]:
-            problems.append(f"`{name}` must be one of {', '.join(about['choices'])}, is `{value}`")
+            problems.append(f"`{name}` must be one of {', '.join(about['choices'])}, is `{value[:60]}`")
         values[entry.name] = value
     if problems:
         raise UsageError(
@@ -96,6 +99,30 @@ def read_inputs(command: Command, given: Mapping[str, str | None], env: Mapping[
             next_step=f"`cicd {command.name} --help` lists every input",
         )
     return command.inputs(**values)
+
+
+def text_problem(text: str, longest: int) -> str:
+    """What is wrong with the text of an input, empty for nothing. `longest`: characters of one line; 0: any text."""
+    kinds = {unicodedata.category(character) for character in set(text)}
+    if "Cs" in kinds:  # how Python shows bytes that are no UTF-8
+        return "is not UTF-8"
+    if longest and kinds & {"Cc", "Zl", "Zp"}:
+        return "must be one line without control characters"
+    return f"has {len(text)} characters, and at most {longest} are taken" if longest and len(text) > longest else ""
+
+
+def check_environment(env: Mapping[str, str]) -> None:
+    """Check what is read from variables that are no inputs. Raises UsageError."""
+    patience = env.get("CICD_GITHUB_PATIENCE") or "30"
+    try:
+        seconds = float(patience)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise UsageError(
+            f"CICD_GITHUB_PATIENCE must be a number of seconds, is `{patience[:60]}`",
+            next_step="set it to 0 to 3600, or leave it out",
+        )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -110,6 +137,7 @@ def main(arguments: Sequence[str]) -> int:
     options = vars(parser().parse_args(arguments))
     command = COMMANDS[options["command"]]
     try:
+        check_environment(runner.env)
         inputs = read_inputs(command, options, runner.env)
         for entry in input_fields(command):
             if entry.metadata["secret"]:
@@ -153,26 +181,38 @@ def bug_report() -> str:
 
 
 def report(command: str, result: Result, runner: Runner, as_json: bool) -> int:
-    """Say the result: outputs, summary, annotation, and JSON if wanted. Gives the exit code."""
-    secret = {output.name for output in COMMANDS[command].outputs if output.secret} if command in COMMANDS else set()
-    shown = {name: value for name, value in result.outputs.items() if name not in secret}
-    text = result_json(command, msgspec.structs.replace(result, outputs=shown))
-    for name, value in {
-        "decision": result.decision,
-        "reason-code": result.reason_code,
-        **result.outputs,
-        "result": text,
-    }.items():
-        runner.output(name, value)
-    runner.summary(result.summary)
+    """Say the result: outputs, summary, annotation, and JSON if wanted. Gives the exit code.
+
+    What was done stays done where the runner's files cannot be written.
+    """
+    for write in (write_outputs, write_summary):
+        try:
+            write(command, result, runner)
+        except (OSError, ValueError) as error:
+            runner.annotate("warning", f"The runner's file cannot be written: {error}", title=f"cicd {command}")
     if result.exit_code:
         runner.annotate("error", result.message, title=f"cicd {command}: {result.reason_code}")
-        if not result.summary:
-            runner.summary(f"### ❌ cicd {command}: {result.reason_code}\n\n{inline(result.message, 4000)}")
     elif result.message:
         runner.say(result.message)
     if as_json:
-        print(result_json(command, result), file=sys.stdout, flush=True)  # for whoever asked, secrets included
+        runner.tell(result_json(command, result))  # for whoever asked, secrets included
     elif runner.shell:
-        print("\n".join(runner.shell), file=sys.stdout, flush=True)  # for `eval "$(bin/cicd setup-env)"`
+        runner.tell("\n".join(runner.shell))  # for `eval "$(bin/cicd setup-env)"`
     return result.exit_code
+
+
+def write_outputs(command: str, result: Result, runner: Runner) -> None:
+    """Write the outputs. Raises OSError, ValueError."""
+    secret = {output.name for output in COMMANDS[command].outputs if output.secret} if command in COMMANDS else set()
+    shown = {name: value for name, value in result.outputs.items() if name not in secret}
+    text = result_json(command, msgspec.structs.replace(result, outputs=shown))
+    told = {"decision": result.decision, "reason-code": result.reason_code, **result.outputs, "result": text}
+    for name, value in told.items():
+        runner.output(name, value)
+
+
+def write_summary(command: str, result: Result, runner: Runner) -> None:
+    """Write the summary; where there is none, the error. Raises OSError, ValueError."""
+    runner.summary(result.summary)
+    if result.exit_code and not result.summary:
+        runner.summary(f"### ❌ cicd {command}: {result.reason_code}\n\n{inline(result.message, 4000)}")

@@ -17,9 +17,10 @@ def given(
     required: bool = False,
     secret: bool = False,
     choices: tuple[str, ...] = (),
+    longest: int = 0,
 ) -> Any:
-    """An input. `help` is one sentence for users; `default` is what action.yml says."""
-    about = {"help": help, "required": required, "secret": secret, "choices": choices}
+    """An input. `help` is one sentence for users; `default` is what action.yml says; `longest` is of a line."""
+    about = {"help": help, "required": required, "secret": secret, "choices": choices, "longest": longest}
     return field(default=default, repr=not secret, metadata=about)
 
 
@@ -100,7 +101,7 @@ class Promote:
     environment: str = given("Environment of the config to promote into.", required=True)
     image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
     sha: str = given("Full commit sha of the release; empty: the workflow's own.")
-    version: str = given("A label for people, such as `v1.4.2`; never the identity.")
+    version: str = given("A label for people, such as `v1.4.2`; never the identity.", longest=100)
     config: str = config_input()
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
@@ -121,7 +122,7 @@ class Rollback:
 
     environment: str = given("Environment of the config to roll back.", required=True)
     to: str = given("Release id to go back to; empty: the newest stable one other than the current.")
-    reason: str = given("Why, for the record.")
+    reason: str = given("Why, for the record.", longest=1000)
     offline: str = given(
         "Go by the target's journal alone, without GitHub; a later run records it.", "false", choices=("false", "true")
     )
@@ -168,7 +169,7 @@ class Plan:
     environment: str = given("Environment of the config to promote into.", required=True)
     image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
     sha: str = given("Full commit sha of the release; empty: the workflow's own.")
-    version: str = given("A label for people, such as `v1.4.2`; never the identity.")
+    version: str = given("A label for people, such as `v1.4.2`; never the identity.", longest=100)
     config: str = config_input()
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
@@ -202,7 +203,7 @@ class Unlock:
     """End the lock of an environment, whoever holds it, and say who did."""
 
     environment: str = given("Environment of the config to unlock.", required=True)
-    reason: str = given("Why, for the record.")
+    reason: str = given("Why, for the record.", longest=1000)
     force: str = given("Also end a lock that a run holds; the run stops.", "false", choices=("false", "true"))
     config: str = config_input()
     working_directory: str = directory_input()

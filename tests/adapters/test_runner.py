@@ -1,10 +1,13 @@
 import contextlib
+import json
 import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cicd.adapters.runner import SUMMARY_LIMIT, Runner, fit
+from cicd.adapters.runner import SUMMARY_LIMIT, Runner, fit, harmless
 from tests.fakes import runner
 
 
@@ -81,11 +84,53 @@ def test_outputs_with_lines_cannot_forge_others(tmp_path: Path) -> None:
 
 
 def test_every_line_of_a_secret_is_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    actions(tmp_path).mask("one\ntwo\n\n")
+    actions(tmp_path).mask("first\n{\nsec/ond\n\n")
     said = capsys.readouterr().out.splitlines()
-    assert "::add-mask::one" in said
-    assert "::add-mask::two" in said
-    assert "::add-mask::" not in said
+    assert {"::add-mask::first", "::add-mask::sec/ond", "::add-mask::sec%252Fond"} <= set(said)
+    assert not {"::add-mask::", "::add-mask::{"} & set(said)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "::stop-commands::x",
+        "fine\n  ::add-mask::stable",
+        "fine\r\t::error::x",
+        "\u00a0\ufeff::error::x",
+        "in the midst ##[error]x",
+        "##[add-path]/evil\n##[error]x",
+        "fine\n\n::set-env name=A::b",
+    ],
+)
+def test_nothing_that_is_said_is_a_command(tmp_path: Path, hostile: str) -> None:
+    here = actions(tmp_path)
+    here.say(hostile)
+    said: str = here.stream.getvalue()  # type: ignore[attr-defined]
+    assert "##[" not in said
+    # .NET ends lines at \r, \n and \r\n, and trims white space.
+    assert not [line for line in re.split(r"\r\n|\r|\n", said) if line.strip().lstrip("\ufeff").startswith("::")]
+
+
+@given(st.text("a:#[ \r\n\t"))
+def test_only_commands_are_changed(text: str) -> None:
+    made = harmless(text)
+    assert "##[" not in made
+    assert not [line for line in re.split(r"[\r\n]", made) if line.strip().startswith("::")]
+    if "::" not in text and "##[" not in text:
+        assert made == text
+
+
+def test_json_for_programs_is_no_command_either(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    actions(tmp_path).tell('{"message": "##[error]x"}')
+    said = capsys.readouterr().out
+    assert "##[" not in said
+    assert json.loads(said) == {"message": "##[error]x"}
+
+
+def test_a_file_of_the_runners_that_is_not_there(tmp_path: Path) -> None:
+    here = actions(tmp_path, GITHUB_OUTPUT="/nonexistent/x")
+    with pytest.raises(FileNotFoundError, match="GITHUB_OUTPUT"):
+        here.output("a", "b")
 
 
 def test_paths_and_variables_reach_the_later_steps(tmp_path: Path) -> None:

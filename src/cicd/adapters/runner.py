@@ -1,7 +1,9 @@
 """The runner that we run on: its variables, its files, its log. The only user of os.environ and of actions-toolkit."""
 
 import contextlib
+import io
 import os
+import re
 import secrets
 import shlex
 import sys
@@ -11,8 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from cicd.core.release import spellings
+
 Level = Literal["error", "warning", "notice"]
 SUMMARY_LIMIT = 1024 * 1024  # bytes; GitHub drops a larger summary whole
+# What the runner takes for a command: `::` after white space at a line's begin, and `##[` anywhere.
+# https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs
+COMMAND = re.compile(r"(^|[\r\n])([^\S\r\n]*[\ufeff\u200b]*[^\S\r\n]*)::")
+OLD_COMMAND = re.compile(r"##(?=\[)")
 
 
 @dataclass
@@ -28,11 +36,15 @@ class Runner:
     env: Mapping[str, str]
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     shell: list[str] = field(default_factory=list)
+    _commands_stopped: bool = False
 
     @classmethod
     def here(cls) -> "Runner":
         """The runner of this process. Under Actions everything goes to stdout, so that order is kept."""
         env = dict(os.environ)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # what cannot be written does not end a deployment
         return cls(env, sys.stdout if env.get("GITHUB_ACTIONS") == "true" else sys.stderr)
 
     @property
@@ -77,8 +89,17 @@ class Runner:
         return f"{server}/{self.repository}/actions/runs/{self.run_id}" if server and self.run_id else ""
 
     def say(self, message: str) -> None:
-        """One line for people."""
-        print(message, file=self.stream, flush=True)
+        """Lines for people, which may have been written by others: none of them is a command to the runner."""
+        self._write(message if self._commands_stopped or not self.is_actions else harmless(message))
+
+    def tell(self, text: str) -> None:
+        """Lines for programs, on stdout."""
+        with listened_to(sys.stdout):
+            print(text.replace("##[", "##\\u005b") if self.is_actions else text, flush=True)
+
+    def _write(self, line: str) -> None:
+        with listened_to(self.stream):
+            print(line, file=self.stream, flush=True)
 
     @contextlib.contextmanager
     def group(self, title: str) -> Iterator[None]:
@@ -88,13 +109,15 @@ class Runner:
             yield
             return
         core = _core()
-        core.start_group(title)
-        sys.stdout.flush()
+        with listened_to(sys.stdout):
+            core.start_group(title)
+            sys.stdout.flush()
         try:
             yield
         finally:
-            core.end_group()
-            sys.stdout.flush()
+            with listened_to(sys.stdout):
+                core.end_group()
+                sys.stdout.flush()
 
     @contextlib.contextmanager
     def verbatim(self) -> Iterator[None]:
@@ -104,11 +127,13 @@ class Runner:
             yield
             return
         token = secrets.token_hex(16)
-        self.say(f"::stop-commands::{token}")
+        self._write(f"::stop-commands::{token}")
+        self._commands_stopped = True
         try:
             yield
         finally:
-            self.say(f"::{token}::")
+            self._commands_stopped = False
+            self._write(f"::{token}::")
 
     def annotate(self, level: Level, message: str, *, file: str = "", line: int = 0, title: str = "") -> None:
         """A message that the run's page shows; on a file's line if given."""
@@ -117,35 +142,43 @@ class Runner:
             self.say(f"{level}: {where}{title + ': ' if title else ''}{message}")
             return
         given = {"title": title, "file": file, "line": line}  # core.error() would write those that are empty, too
-        _core().issue_command(level, {name: value for name, value in given.items() if value}, message)
-        sys.stdout.flush()
-
-    def mask(self, secret: str) -> None:
-        """Keep a value, and each of its lines, out of the log from here on."""
-        if self.is_actions:
-            for line in {secret, *secret.splitlines()}:
-                if line.strip():
-                    _core().set_secret(line)
+        with listened_to(sys.stdout):
+            _core().issue_command(level, {name: value for name, value in given.items() if value}, message)
             sys.stdout.flush()
 
+    def mask(self, secret: str) -> None:
+        """Keep a value, its parts and its other spellings out of the log from here on."""
+        if self.is_actions:
+            with listened_to(sys.stdout):
+                for spelling in spellings(secret):
+                    _core().set_secret(spelling)
+                sys.stdout.flush()
+
     def output(self, name: str, value: str) -> None:
-        """Set an output of the action; outside of Actions there is nobody to read it."""
-        if self.is_actions and self.env.get("GITHUB_OUTPUT"):
+        """Set an output of the action; outside of Actions there is nobody to read it. Raises OSError."""
+        if self._has("GITHUB_OUTPUT"):
             _core().set_output(name, value)
 
     def export(self, name: str, value: str) -> None:
         """Set a variable for the later steps of the job."""
-        if self.is_actions and self.env.get("GITHUB_ENV"):
+        if self._has("GITHUB_ENV"):
             _core().export_variable(name, value)
         if not self.is_actions:
             self.shell.append(f"export {name}={shlex.quote(value)}")
 
     def add_path(self, folder: Path) -> None:
         """Put a folder before PATH for the later steps of the job."""
-        if self.is_actions and self.env.get("GITHUB_PATH"):
+        if self._has("GITHUB_PATH"):
             _core().add_path(str(folder))
         if not self.is_actions:
             self.shell.append(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
+
+    def _has(self, variable: str) -> bool:
+        """Whether the runner gives us this file. Raises FileNotFoundError where it names one that is not there."""
+        path = self.env.get(variable) if self.is_actions else ""
+        if path and not Path(path).is_file():
+            raise FileNotFoundError(f"{variable} names {path}, which is no file")
+        return bool(path)
 
     def summary(self, markdown: str) -> None:
         """Append to the job's summary; cut at a line's end where the whole would be dropped as too large."""
@@ -156,6 +189,33 @@ class Runner:
         text = fit(markdown.rstrip() + "\n\n", SUMMARY_LIMIT - written)
         with open(path, "a", encoding="utf-8") as file:
             file.write(text)
+
+
+def harmless(text: str) -> str:
+    """`text` without commands to the runner: `: :` for `::` where a line begins, `# #[` for `##[`."""
+    return OLD_COMMAND.sub("# #", COMMAND.sub(r"\1\2: :", text))
+
+
+@contextlib.contextmanager
+def listened_to(stream: TextIO) -> Iterator[None]:
+    """That nobody reads a stream any more, as after `| head`, or that a log's disk is full, ends no deployment."""
+    try:
+        yield
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Have what is written to a stream from now on go nowhere, what still waits to be written included.
+
+    Raises OSError, or ValueError where no file is behind it.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)
 
 
 def fit(text: str, limit: int) -> str:
