@@ -1,9 +1,11 @@
 """A suite's command on this machine: its interpreter, its run, the reports that it leaves."""
 
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os.path import isfile
 from pathlib import Path
 
 from cicd.adapters import process
@@ -17,15 +19,17 @@ Start = Callable[..., Completed]  # process.run, or a fake
 # SIGINT first: it makes pytest write the report of what has ended so far. All within 5 s: a cancelled job gives 10.
 ENDING = ((signal.SIGINT, 3.0), (signal.SIGTERM, 1.0), (signal.SIGKILL, 0.5))
 ASK = "import importlib.util as u; print('has', *[n for n in ('pytest_cov', 'coverage') if u.find_spec(n)])"
+MARK = "CICD_SUITE"  # in the environment of all that a suite starts: servers and daemons end with it
 LARGEST_INI = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How the command ended."""
+    """How the command ended. `left` is how many processes it had left running; they were ended."""
 
     code: int
     seconds: float
+    left: int = 0
     timed_out: bool = False
     interrupted: bool = False
 
@@ -62,12 +66,14 @@ def run_command(
     command: Command, start: Start, env: Mapping[str, str], cwd: Path, limit: float, say: Callable[[str], None]
 ) -> Ran:
     """Run it to its end, its time's end, or a signal's. Raises ToolMissing."""
-    began = time.monotonic()
+    began, mark = time.monotonic(), secrets.token_hex(16)
+    marked = {**env, MARK: mark}
     try:
-        done = start(command.argv, env=env, cwd=cwd, timeout=limit, check=False, each_line=say, ending=ENDING)
+        done = start(command.argv, env=marked, cwd=cwd, timeout=limit, check=False, each_line=say, ending=ENDING)
+        ran = Ran(done.code, done.seconds, timed_out=done.timed_out)
     except (Interrupted, KeyboardInterrupt):
-        return Ran(130, time.monotonic() - began, interrupted=True)
-    return Ran(done.code, done.seconds, done.timed_out)
+        ran = Ran(130, time.monotonic() - began, interrupted=True)
+    return replace(ran, left=process.stop_marked(MARK, mark, grace=1.0))
 
 
 def state(path: Path) -> tuple[int, int, int]:
@@ -82,7 +88,7 @@ def state(path: Path) -> tuple[int, int, int]:
 def report_of(path: Path, before: tuple[int, int, int], root: Path) -> Report | ReportInvalid:
     """The JUnit report, or why there is none."""
     hint = "name the report that the command writes with `junit`"
-    if not path.is_file():
+    if not isfile(path):
         cause = "it ended too early, or it is no pytest and writes its report elsewhere"
         return ReportInvalid(f"The command left no JUnit report at `{path}`", cause=cause, next_step=hint)
     if state(path) == before:

@@ -6,11 +6,13 @@ It is green only when all of them say so; what cannot be read is red.
 import shlex
 import tempfile
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 
 import msgspec
 
 from cicd.adapters import process, suite_run
+from cicd.adapters.config_file import read_text
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.suite_run import Ran, Start
 from cicd.adapters.together import interruptible
@@ -79,7 +81,7 @@ def read_config(inputs: RunSuite) -> Config | None:
     if inputs.run and not inputs.suite:
         return None
     try:
-        return parse_config(path.read_text(encoding="utf-8"), str(path))
+        return parse_config(read_text(path), str(path))
     except (FileNotFoundError, NotADirectoryError):
         if inputs.run:
             return None
@@ -88,8 +90,6 @@ def read_config(inputs: RunSuite) -> Config | None:
             cause="neither a config nor the input `run` says what to run",
             next_step="write for example `run: pytest -q`, or add the file",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", next_step="mend the file") from error
 
 
 def decide(inputs: RunSuite, config: Config | None, runner: Runner) -> Plan:
@@ -142,8 +142,7 @@ def execute(plan: Plan, runner: Runner, start: Start) -> tuple[Outcome, Path]:
     """Run the command and read what it leaves: the outcome, and where the report is."""
     inherited = {name: value for name, value in runner.env.items() if not name.startswith("CICD_INPUT_")}
     env = {**inherited, **plan.command.env}
-    plan.scratch.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="cicd-suite-", dir=plan.scratch))
+    scratch = _scratch(plan.scratch)
     command, junit = _reporting(plan, scratch, env)
     coverage_json, why = scratch / "coverage.json", ""
     python: tuple[str, ...] = ()
@@ -155,10 +154,23 @@ def execute(plan: Plan, runner: Runner, start: Start) -> tuple[Outcome, Path]:
     before = suite_run.state(junit)
     with runner.verbatim():
         ran = suite_run.run_command(command, start, env, plan.folder, plan.limit, runner.say)
+    if ran.left:
+        runner.say(f"Ended what the command had left running: {ran.left} {'process' if ran.left == 1 else 'processes'}")
     found: Coverage | str = why or "the command was ended before its end"
     if plan.gate.wanted and not why and not (ran.timed_out or ran.interrupted):
         found = suite_run.coverage_of(coverage_json, command, python, start, env, plan.folder)
     return _outcome(plan, ran, suite_run.report_of(junit, before, plan.folder), found), junit
+
+
+def _scratch(below: Path) -> Path:
+    """A folder for this run's own files. Raises UsageError."""
+    try:
+        below.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="cicd-suite-", dir=below))
+    except OSError as error:
+        raise UsageError(
+            f"The job's temp folder cannot be used: {error}", next_step="set RUNNER_TEMP to a folder of your own"
+        ) from error
 
 
 def _reporting(plan: Plan, scratch: Path, env: dict[str, str]) -> tuple[Command, Path]:
@@ -223,7 +235,7 @@ def report(plan: Plan, outcome: Outcome, junit: Path, runner: Runner) -> Result:
             "tests": str(seen.ran),
             "failed": str(seen.failed),
             "coverage": gate.found.shown if gate.found else "",
-            "junit": str(junit) if junit.is_file() else "",
+            "junit": str(junit) if isfile(junit) else "",
         },
         data=_data(outcome, error),
         summary=suite_summary(outcome, error, SUMMARY_LIMIT),
@@ -241,10 +253,10 @@ def annotated(failures: tuple[Failure, ...]) -> list[Failure]:
 
 def _from_workspace(file: str, folder: Path, runner: Runner) -> str:
     """The file as GitHub wants it: from the repository's root on. Empty if it is not there."""
-    path = (folder / file).resolve() if file else folder
-    root = Path(runner.env.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
-    if not path.is_file():
+    if not isfile(folder / file):  # unlike Path.is_file() it takes any text, however long
         return ""
+    path = (folder / file).resolve()
+    root = Path(runner.env.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
     return str(path.relative_to(root)) if path.is_relative_to(root) else file
 
 

@@ -19,6 +19,7 @@ KEPT_FAILURES = 1000
 KEPT_TEXT = 32 * 1024  # characters of one traceback: its end, where the error stands
 KEPT_TEXTS = 4 * 1024 * 1024  # of all of them
 KEPT_SLOWEST = 10
+LONGEST_PATH = 1000  # characters, with what stands around it
 SUITES = {"testsuites", "testsuite"}
 RERUNS = {"rerun", "rerunfailure", "rerunerror", "flakyfailure", "flakyerror"}
 # XML has no place for these, and tools write them none the less. In UTF-16 they are halves of characters.
@@ -132,7 +133,8 @@ class _Case:
         name, group = attributes.get("name", ""), attributes.get("classname", "")
         self.test = "::".join(part for part in (group, name) if part) or "(a test without a name)"
         self.seconds = seconds_of(attributes.get("time", ""))
-        self.file = attributes.get("file", "")
+        file = attributes.get("file", "")
+        self.file = file if len(file) <= LONGEST_PATH else ""
         self.line = int(attributes["line"]) if re.fullmatch(r"\d{1,7}", attributes.get("line", "")) else 0
         self.skipped = False
         self.reran = False
@@ -292,7 +294,7 @@ def seconds_of(text: str) -> float:
 def locate(text: str, root: str = "") -> tuple[str, int]:
     """The deepest line of the project itself in a traceback: `("tests/test_a.py", 12)`, or `("", 0)`."""
     for line in reversed(text.splitlines()):
-        if len(line) > 1000:
+        if len(line) > LONGEST_PATH:
             continue
         for place in PLACES:
             if found := place.match(line):
