@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import platform
+import re
 import traceback
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,10 @@ from cicd.contract import COMMANDS, ROOT, TOKEN, Command, environment_name, inpu
 from cicd.core.markdown import inline
 from cicd.core.results import Result, result_json
 from cicd.errors import CicdError, UsageError
+
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+LONGEST_PATIENCE = 3600  # seconds
+ADDRESS = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?")
 
 MODULES = {name: f"cicd.commands.{name.replace('-', '_')}" for name in COMMANDS}
 
@@ -114,14 +119,16 @@ def text_problem(text: str, longest: int) -> str:
 def check_environment(env: Mapping[str, str]) -> None:
     """Check what is read from variables that are no inputs. Raises UsageError."""
     patience = env.get("CICD_GITHUB_PATIENCE") or "30"
-    try:
-        seconds = float(patience)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 3600:
+    if not NUMBER.fullmatch(patience) or float(patience) > LONGEST_PATIENCE:
         raise UsageError(
             f"CICD_GITHUB_PATIENCE must be a number of seconds, is `{patience[:60]}`",
-            next_step="set it to 0 to 3600, or leave it out",
+            next_step=f"set it to 0 to {LONGEST_PATIENCE}, or leave it out",
+        )
+    address = env.get("GITHUB_API_URL") or "https://api.github.com"
+    if not ADDRESS.fullmatch(address):
+        raise UsageError(
+            f"GITHUB_API_URL must be an address such as `https://api.github.com`, is `{address[:60]}`",
+            next_step="the runner sets it; leave it as it is",
         )
 
 

@@ -73,12 +73,6 @@ def test_a_redirect_to_elsewhere_is_no_answer() -> None:
         hub(url).standing(["staging"])
 
 
-@pytest.mark.parametrize("url", ["http://[::bad", "ftp://example"])
-def test_an_address_that_is_none(url: str) -> None:
-    with pytest.raises(GitHubUnavailable):
-        hub(url).standing(["staging"])
-
-
 def test_an_answer_that_trickles_does_not_hold_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cicd.adapters.github_calls.SHORTEST", 0.5)
     with server(b"{}", trickle=True) as url, pytest.raises(GitHubUnavailable, match="no whole answer within"):

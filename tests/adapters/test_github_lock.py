@@ -281,7 +281,8 @@ def test_a_release_that_fails_leaves_the_lock_to_its_lease(locks: GitHubLocks, r
 def test_whatever_happens_between_two_calls_one_holds_it(data: st.DataObject) -> None:
     """Before each call of one claimant others do whole things of theirs, and theirs are disturbed as well."""
     refs, clock = FakeRefs(), Clock()
-    locks = GitHubLocks(Calls(5), refs.request, refs.read, clock, clock.sleep)
+    calls = Calls(5, lambda seconds, request: request())  # hypothesis draws in its own thread alone
+    locks = GitHubLocks(calls, refs.request, refs.read, clock, clock.sleep)
     held: dict[str, Held] = {}
     busy: list[str] = []
 

@@ -342,6 +342,35 @@ def test_what_a_crashing_release_prints_of_its_secrets_is_not_passed_on(app: Con
     assert "hunter2-secret" not in told
 
 
+def test_secrets_in_another_spelling_are_not_passed_on(app: Consumer) -> None:
+    app.promote(app.commit("v1"))
+    told = "import json, urllib.parse; p = os.environ['DATABASE_URL']; w = p.split(':')[2].split('@')[0]"
+    sha = app.commit("v2", f'crash"; {told}; print(w, json.dumps(p), urllib.parse.quote(p, ""), flush=True); A="')
+    result = app.promote(sha, app_env='DATABASE_URL="postgres://u:hunter2-secret@h/d"')
+    assert result.outputs["verdict"] == "failed"
+    assert "***" in str(result)
+    assert "hunter2" not in str(result) + str(app.hub.deployments) + app.said.getvalue()
+    assert "hunter2" not in (app.site().target.folder / "journal.jsonl").read_text()
+
+
+def test_a_secret_in_the_command_line_is_refused(app: Consumer) -> None:
+    sha = app.commit("v1")
+    config = app.repository / ".github" / "cicd.yml"
+    config.write_text(config.read_text().replace("$HOST $PORT", "$HOST $PORT ${PASSWORD}"))
+    with pytest.raises(ConfigError, match="PASSWORD is a secret setting") as caught:
+        app.promote(sha, app_env="PASSWORD=hunter2-secret")
+    assert "let the program read PASSWORD from its environment" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_slot_whose_file_is_damaged_holds_nobody_up(app: Consumer) -> None:
+    app.promote(app.commit("v1"))
+    app.promote(app.commit("v2"))
+    (app.site().target.folder / "slots" / "blue.json").write_text("{")
+    assert app.promote(app.commit("v3")).outputs["verdict"] == "stable"
+    assert asked(app)[0] == app.site().running().release.id  # type: ignore[union-attr]
+
+
 def test_a_failed_rollback_does_not_speak_against_the_release_it_was_for(app: Consumer) -> None:
     first = app.promote(app.commit("v1"))
     app.promote(app.commit("v2"))

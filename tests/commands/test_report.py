@@ -135,6 +135,13 @@ def test_patience_is_a_number(
     assert "CICD_GITHUB_PATIENCE must be" in json.loads(capsys.readouterr().out)["message"]
 
 
+@pytest.mark.parametrize("url", ["http://[::bad", "ftp://example", "https://", "https://a b", "https://a\nb"])
+def test_github_has_an_address(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("GITHUB_API_URL", url)
+    assert main(["status", "--json"]) == UsageError.code
+    assert "GITHUB_API_URL must be" in json.loads(capsys.readouterr().out)["message"]
+
+
 def test_what_cannot_be_encoded_is_said_none_the_less(project: Path) -> None:
     done = suite(project, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C", CICD_INPUT_SUITE="größe")
     assert done.returncode == 0

@@ -115,7 +115,7 @@ def test_an_environment_has_its_own_canary_and_watch() -> None:
     ("deploy", "said"),
     [
         ('run: " "', "deploy.run: it is empty"),
-        ("run: \"python 'app\"", "deploy.run: No closing quotation"),
+        ('run: "python \'app"', "deploy.run: No closing quotation"),
         ('run: "a\\0b"', "deploy.run: "),
         ('run: x, env: {A: "a\\0b"}', "deploy.env.A: it holds a NUL"),
         ('run: x, env: {"A=B": "1"}', "deploy.env: 'A=B' is no name"),

@@ -8,11 +8,10 @@ attempt is made in a thread that is left behind when its time is over.
 """
 
 import contextlib
-import queue
 import threading
 from collections.abc import Callable
-from functools import partial
-from typing import NoReturn, TypeVar
+from concurrent.futures import Future, wait
+from typing import Protocol, TypeVar
 
 import tenacity
 
@@ -24,15 +23,33 @@ PATIENCE = 30.0  # seconds that a call may take with all its repetitions; $CICD_
 
 SHORTEST = 5.0  # seconds that one attempt may always take; the first one also imports PyGithub
 # What reading raises on JSON of another shape, or on a page that a proxy has sent in place of an answer.
-NOT_UNDERSTOOD = (TypeError, AttributeError, LookupError, ValueError, AssertionError)
+NOT_UNDERSTOOD = (TypeError, AttributeError, LookupError, ValueError)
 
 
 class Unanswered(OSError):
     """GitHub, or what is between us and it, gave no answer that could be read."""
 
 
-def _raise(error: BaseException) -> NoReturn:
-    raise error
+class Within(Protocol):
+    """Makes a request that is left behind after so many seconds. Raises what it raises, or Unanswered."""
+
+    def __call__(self, seconds: float, request: Callable[[], T], /) -> T: ...
+
+
+def in_thread(seconds: float, request: Callable[[], T]) -> T:
+    """Make a request in a thread of its own. Raises what it raises, or Unanswered when its time is over."""
+    done: Future[T] = Future()
+
+    def attempt() -> None:
+        try:
+            done.set_result(request())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=attempt, name="a call of GitHub", daemon=True).start()
+    if not wait([done], seconds).done:
+        raise Unanswered(f"no whole answer within {seconds:g} s")
+    return done.result()
 
 
 class Calls:
@@ -42,8 +59,10 @@ class Calls:
         count: requests made so far, repetitions included.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, within: Within = in_thread) -> None:
+        """`patience`: seconds; `within`: how one attempt is made."""
         self.count = 0
+        self._within = within
         self._patience = patience
         self._counting = threading.Lock()  # a heartbeat calls from a thread of its own
 
@@ -81,25 +100,9 @@ class Calls:
         raise AssertionError("tenacity either returns or raises")
 
     def _bounded(self, request: Callable[[], T]) -> T:
-        """Make one attempt. Raises Unanswered when it takes half of our patience: the other half is to look it up."""
-        results: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
-
-        def attempt() -> None:
-            try:
-                value = request()
-            except BaseException as error:
-                results.put(partial(_raise, error))
-            else:
-                results.put(lambda: value)
-
-        threading.Thread(target=attempt, name="a call of GitHub", daemon=True).start()
-        seconds = max(self._patience / 2, SHORTEST)
+        """Make one attempt in half of our patience: the other half is to look it up. Raises Unanswered."""
         try:
-            outcome = results.get(timeout=seconds)
-        except queue.Empty:
-            raise Unanswered(f"no whole answer within {seconds:g} s") from None
-        try:
-            return outcome()
+            return self._within(max(self._patience / 2, SHORTEST), request)
         except NOT_UNDERSTOOD as error:
             raise Unanswered(f"an answer that is not GitHub's: {type(error).__name__}: {error}"[:300]) from error
 

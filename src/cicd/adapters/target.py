@@ -82,19 +82,22 @@ class Target:
 
     def make(self, *below: str) -> Path:
         """A folder below the target's own, made if need be; none but us can enter it. Raises OSError."""
+        folder = self._make_app()
+        for name in (self.environment, *below):
+            folder = own_folder(folder / name)
+        return folder
+
+    def _make_app(self) -> Path:
         self.root.parent.mkdir(parents=True, exist_ok=True)
         if not self.root.exists():
             own_folder(self.root)
-        folder = self.root
-        for name in (self.app, self.environment, *below):
-            folder = own_folder(folder / name)
-        return folder
+        return own_folder(self.root / self.app)
 
     def key(self) -> bytes:
         """The application's key for digests of secrets; made when first needed, readable by the owner alone."""
         path = self.root / self.app / "key"
         with writing(self.root):
-            self.make()
+            self._make_app()
         with contextlib.suppress(FileExistsError):
             write_private(path, secrets.token_hex(32), exclusive=True)
         return path.read_bytes()

@@ -8,11 +8,13 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
+from cicd.adapters.output import tail
 from cicd.adapters.ports import HOST, require_free
-from cicd.adapters.process import Completed, ProcessId, find, run, spawn, stop, with_variable
+from cicd.adapters.process import Completed, ProcessId, Started, find, run, spawn, stop, with_variable
 from cicd.adapters.python_env import ensure_venv, find_python
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import commit_of, image_path, unpack, verified
@@ -23,6 +25,18 @@ from cicd.errors import PrepareFailed
 MARK = "CICD_SLOT"  # in the environment of a slot's program: the slot that it belongs to
 RUN_MARK = "CICD_RUN_IN"  # in the environment of what run_in starts: the target's folder
 BASE_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+class Living(msgspec.Struct, frozen=True):
+    """What a slot's file says of its program."""
+
+    release: str
+    pid: Annotated[int, msgspec.Meta(ge=1)]
+    started: Started
+
+    @property
+    def process(self) -> ProcessId:
+        return ProcessId(self.pid, self.started)
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,8 @@ class ProcessEngine:
         if (folder / "record.json").exists():
             return
         self.target.remove(record.release.id)  # what a killed run left
-        folder.mkdir(parents=True, mode=0o700)
+        self.target.make("releases")
+        folder.mkdir(mode=0o700)
         unpack(image, folder / "app")
         python = self._python(record, folder / "app")
         write_private(folder / "settings.json", json.dumps(dict(settings)))
@@ -56,7 +71,8 @@ class ProcessEngine:
 
     def _python(self, record: Record, app: Path) -> Path:
         requirements = [app / name for name in record.deploy.requirements]
-        missing = [name for name in record.deploy.requirements if not (app / name).is_file()]
+        inside = app.resolve()
+        missing = [path.name for path in requirements if not (path.is_file() and path.resolve().is_relative_to(inside))]
         if missing:
             raise PrepareFailed(
                 f"The image has no {', '.join(missing)}", next_step="commit the file, or mend deploy.requirements"
@@ -72,35 +88,45 @@ class ProcessEngine:
         port = getattr(record.ports, slot)
         require_free(port, f"slot {slot}")
         folder = self.target.release_folder(record.release.id)
-        slots = self.target.folder / "slots"
-        slots.mkdir(exist_ok=True)
+        slots = self.target.make("slots")
         env = self.environment(record, {"PORT": str(port), "HOST": HOST, MARK: self._mark(slot)})
-        argv = [string.Template(part).safe_substitute(env) for part in shlex.split(record.deploy.run)]
+        hidden = set(record.secrets)  # all can read a command line
+        settings = self.target.settings(record.release.id)
+        shown = {name: value for name, value in settings.items() if name not in hidden} | {
+            "PORT": str(port),
+            "HOST": HOST,
+        }
+        argv = [string.Template(part).safe_substitute(shown) for part in shlex.split(record.deploy.run)]
         program = shutil.which(argv[0], path=env["PATH"]) or argv[0]
         log = slots / f"{slot}.log"
         log.unlink(missing_ok=True)
         process = spawn([program, *argv[1:]], env=env, cwd=folder / "app", log=log, outlive_job=True)
-        facts = {"release": record.release.id, "pid": process.pid, "started": process.started}
-        write_private(slots / f"{slot}.json", json.dumps(facts))
+        living = Living(record.release.id, process.pid, process.started)
+        write_private(slots / f"{slot}.json", msgspec.json.encode(living).decode())
 
     def stop(self, slot: str) -> None:
-        path = self.target.folder / "slots" / f"{slot}.json"
-        if path.exists():
-            facts = json.loads(path.read_text())
-            stop(ProcessId(facts["pid"], facts["started"]))
-            path.unlink()
+        if living := self._living(slot):
+            stop(living.process)
+        self._file(slot).unlink(missing_ok=True)
         for process in with_variable(MARK, self._mark(slot)):
-            stop(process)  # a run was killed between starting it and writing down its pid
+            stop(process)  # its pid was not written down, for the run was killed before it could, or not to be read
+
+    def _file(self, slot: str) -> Path:
+        return self.target.folder / "slots" / f"{slot}.json"
+
+    def _living(self, slot: str) -> Living | None:
+        """What was started in a slot; None for nothing, or where the file is damaged."""
+        try:
+            return msgspec.json.decode(self._file(slot).read_bytes(), type=Living)
+        except (OSError, msgspec.MsgspecError):
+            return None
 
     def _mark(self, slot: str) -> str:
         return str(self.target.folder / "slots" / slot)
 
     def alive(self, slot: str) -> str:
-        path = self.target.folder / "slots" / f"{slot}.json"
-        if not path.exists():
-            return ""
-        facts = json.loads(path.read_text())
-        return str(facts["release"]) if find(ProcessId(facts["pid"], facts["started"])) else ""
+        living = self._living(slot)
+        return living.release if living and find(living.process) else ""
 
     def address(self, slot: str, record: Record) -> str:
         return f"{HOST}:{getattr(record.ports, slot)}"
@@ -133,5 +159,4 @@ class ProcessEngine:
         return {**base, **self.target.settings(record.release.id), **own, **extra}
 
     def log_tail(self, slot: str, lines: int = 20) -> str:
-        path = self.target.folder / "slots" / f"{slot}.log"
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+        return tail(self.target.folder / "slots" / f"{slot}.log", lines)
