@@ -175,8 +175,7 @@ class GitHubLocks:
         oid = ""
         try:
             # Made twice it does no harm: a commit that no ref leads to says nothing.
-            _, made = self._calls.read(lambda: self._request("POST", "/git/commits", commit), what)
-            oid = str(made["sha"])
+            oid = self._calls.read(lambda: str(self._request("POST", "/git/commits", commit)[1]["sha"]), what)
             won = self._calls.write(post, find, what)
         except GitHubRefused as error:
             if error.status in (403, 404):

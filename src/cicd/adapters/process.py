@@ -262,11 +262,25 @@ def _end(members: Sequence[psutil.Process], grace: float) -> None:
     for member in members:
         with contextlib.suppress(psutil.Error):  # it has ended, or has become another user's
             member.terminate()
-    _, left = psutil.wait_procs(members, timeout=grace)
-    for member in left:
+    for member in _left(members, grace):
         with contextlib.suppress(psutil.Error):
             member.kill()
-    psutil.wait_procs(left, timeout=5)
+    _left(members, 5.0)
+
+
+def _left(members: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that still run when so many seconds are over; one that only waits to be reaped does not."""
+    deadline = time.monotonic() + seconds
+    while (left := [member for member in members if _runs(member)]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left
+
+
+def _runs(member: psutil.Process) -> bool:
+    try:
+        return member.is_running() and member.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def end_group(pid: int, ending: Sequence[tuple[signal.Signals, float]] = POLITELY) -> None:

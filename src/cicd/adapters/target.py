@@ -88,9 +88,7 @@ class Target:
         return folder
 
     def _make_app(self) -> Path:
-        self.root.parent.mkdir(parents=True, exist_ok=True)
-        if not self.root.exists():
-            own_folder(self.root)
+        make_root(self.root)
         return own_folder(self.root / self.app)
 
     def key(self) -> bytes:
@@ -281,6 +279,13 @@ def _after_last_newline(descriptor: int, size: int) -> int:
             return start + found + 1
         at = start
     return 0
+
+
+def make_root(root: Path) -> None:
+    """Make the folder of all targets; one that is there keeps the rights that it was given. Raises OSError."""
+    if not root.exists():
+        root.parent.mkdir(parents=True, exist_ok=True)
+        own_folder(root)
 
 
 def own_folder(folder: Path) -> Path:
