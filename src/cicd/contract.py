@@ -99,7 +99,7 @@ class Promote:
 
     environment: str = given("Environment of the config to promote into.", required=True)
     image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
-    sha: str = given("Full commit sha of the release; empty: the workflow's own.")
+    sha: str = given("Commit of the release, by sha or any name that git knows; empty: the workflow's own.")
     version: str = given("A label for people, such as `v1.4.2`; never the identity.")
     config: str = config_input()
     working_directory: str = directory_input()
@@ -156,7 +156,7 @@ class Doctor:
 class Build:
     """Build the image once, from a commit, and keep it by digest."""
 
-    sha: str = given("Full commit sha to build; empty: the workflow's own.")
+    sha: str = given("Commit to build, by sha or any name that git knows; empty: the workflow's own, else `HEAD`.")
     config: str = config_input()
     working_directory: str = directory_input()
 
@@ -167,7 +167,9 @@ class Plan:
 
     environment: str = given("Environment of the config to promote into.", required=True)
     image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
-    sha: str = given("Full commit sha of the release; empty: the workflow's own.")
+    sha: str = given(
+        "Commit of the release, by sha or any name that git knows; empty: the workflow's own, else `HEAD`."
+    )
     version: str = given("A label for people, such as `v1.4.2`; never the identity.")
     config: str = config_input()
     working_directory: str = directory_input()
