@@ -79,6 +79,12 @@ def commit_of(folder: Path, name: str = "HEAD") -> str:
     return done.output.strip().splitlines()[-1]
 
 
+def uncommitted(folder: Path) -> list[str]:
+    """Paths that differ from the newest commit, or are new and not ignored; none if it is no git checkout."""
+    done = run(["git", "-C", str(folder), "status", "--porcelain", "-z"], check=False)
+    return [line[3:] for line in done.output.split("\0") if line[3:]] if done.code == 0 else []
+
+
 def digest_of(path: Path) -> str:
     """sha256 of a file, hexadecimal."""
     with path.open("rb") as file:
