@@ -44,6 +44,41 @@ class Output:
     secret: bool = False
 
 
+@dataclass(frozen=True)
+class Permission:
+    """What a command's token must be allowed, as a job's `permissions:` has it, and what for."""
+
+    scope: str
+    why: str
+
+
+LEDGER = Permission("deployments: write", "the ledger")
+LOCK = Permission("contents: write", "the lock, a git ref")
+READ_LEDGER = Permission("deployments: read", "the ledger")
+READ_LOCK = Permission("contents: read", "the lock, and how commits stand to each other")
+APPROVALS = Permission("actions: read", "the environment's protection, and who approved")
+CHECKS = Permission("checks: read` and `statuses: read", "where the config has `checks:`")
+
+VARIABLES = {
+    "CICD_TARGET": "Folder of all targets on this machine: releases, journals, images. Empty: `$XDG_STATE_HOME/cicd`, else"
+    " `~/.local/state/cicd`.",
+    "CICD_HOME": "Folder in which environments with tools and dependencies are kept. Empty: `$RUNNER_TEMP`, else"
+    " `$XDG_CACHE_HOME/cicd`, else `~/.cache/cicd`. What outlives a job is then installed below `CICD_TARGET`.",
+    "CICD_GITHUB_PATIENCE": "Seconds that a call of GitHub's API may take with all its repetitions; 30 if empty.",
+    "CICD_INPUT_<NAME>": "An input, as the actions pass it on; an option of the command line goes before it.",
+    "GITHUB_TOKEN": "The token where `token` is not given outside of a workflow; `GH_TOKEN` does as well.",
+    "GITHUB_REPOSITORY": "`owner/name`: whose ledger and locks are meant.",
+    "GITHUB_API_URL": "Whose API is asked, such as a LocalHub's URL; `https://api.github.com` if empty.",
+    "GITHUB_SERVER_URL": "For links to the run's page.",
+    "GITHUB_RUN_ID": "The run, with `GITHUB_RUN_ATTEMPT` and `GITHUB_JOB`: whose approval counts, who holds a lock.",
+    "GITHUB_SHA": "The commit where `sha` is empty.",
+    "GITHUB_ACTOR": "Who locks, promotes or rolls back, for the record.",
+    "GITHUB_ACTIONS": "`true` in a workflow: outputs, annotations and the summary go to the files that `GITHUB_OUTPUT`,"
+    " `GITHUB_ENV`, `GITHUB_PATH` and `GITHUB_STEP_SUMMARY` name.",
+    "RUNNER_TEMP": "The job's temp folder, in which servers of setup-env and reports lie.",
+}
+"""What is read from the environment, besides what every program reads."""
+
 COMMON_OUTPUTS = (
     Output("decision", "What was done: `done`, `nothing-to-do`, `planned`, `refused` or `failed`."),
     Output("reason-code", "Why, as one stable word; `ok` when all went well."),
@@ -218,6 +253,7 @@ class Command:
         name: as typed and as the action's folder is named.
         inputs: the dataclass of its inputs.
         outputs: what it gives besides COMMON_OUTPUTS.
+        permissions: of its token; none for a command that does not ask GitHub.
         action: folder of its action.yml in the checkout; empty: command line only.
     """
 
@@ -225,6 +261,7 @@ class Command:
     inputs: type
     outputs: tuple[Output, ...] = ()
     action: str = ""
+    permissions: tuple[Permission, ...] = ()
 
     @property
     def help(self) -> str:
@@ -262,15 +299,15 @@ COMMANDS = {
             ),
             "actions/run-suite",
         ),
-        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote"),
-        Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback"),
-        Command("recover", Recover),
-        Command("doctor", Doctor),
+        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS)),
+        Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback", (LOCK, LEDGER, APPROVALS)),
+        Command("recover", Recover, permissions=(LOCK, LEDGER)),
+        Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS)),
         Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
         Command("plan", Plan, (Output("plan", "The plan's hash, which binds the approval to what was approved."),)),
-        Command("status", Status),
-        Command("lock", Lock),
-        Command("unlock", Unlock),
+        Command("status", Status, permissions=(READ_LOCK, READ_LEDGER)),
+        Command("lock", Lock, permissions=(LOCK, READ_LEDGER)),
+        Command("unlock", Unlock, permissions=(LOCK, READ_LEDGER)),
     )
 }
 

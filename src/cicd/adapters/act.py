@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 OURS = "org/cicd@v1"
 LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "self-hosted")  # this machine is a runner of each
 UNQUOTED = re.compile(r"[\w/.,:@%+=-]+")  # paths that bash reads as one word; act gives it its own without quotes
-NOISE = re.compile(r"Couldn't get a valid docker connection|LocalRepositoryCache |Skipping unsupported platform -- Try")
+NOISE = re.compile(r"Couldn't get a valid docker connection|LocalRepositoryCache ")
 SHIPPED = ("action.yml", "actions", ".github", "bin", "requirements", "src")
 # What a job needs of this machine: programs, language, how the package index is reached. All else stays out.
 KEPT = re.compile(
@@ -164,7 +164,7 @@ def execute(job: Job, folder: Path, runner: Runner, each: Callable[[dict[str, An
             said = json.loads(text)
         except ValueError:
             said = {"msg": text, "level": "info"}
-        if not NOISE.match(str(said.get("msg", "")).lstrip("🚧 ")):
+        if not NOISE.match(str(said.get("msg", ""))):
             each(said)
 
     argv = command(program(runner), job, folder)

@@ -119,16 +119,20 @@ def job_of(given: argparse.Namespace, runner: Runner) -> act.Job:
 
 
 class Log:
-    """Shows act's log as a job's log would have it: an output once, and neither empty ones nor `result`, which is long."""
+    """Shows act's log as a job's log would have it.
+
+    act says an output or a summary again for the composite around its step; once is enough. An output that is empty is
+    left out, and so is `result`, which says in JSON what other lines say in words.
+    """
 
     def __init__(self) -> None:
-        self._outputs: set[tuple[str, str, str]] = set()
+        self._said: set[str] = set()
 
     def __call__(self, line: dict[str, Any]) -> None:
-        job = str(line.get("job", ""))
-        if line.get("command") == "set-output":
-            output = (job, str(line.get("name")), str(line.get("arg", "")))
-            if output[1] == "result" or not output[2] or output in self._outputs:
-                return
-            self._outputs.add(output)
-        print(f"[{job}] " * bool(job) + str(line.get("msg", "")).rstrip(), flush=True)
+        job, command, message = str(line.get("job", "")), line.get("command"), str(line.get("msg", "")).rstrip()
+        if command == "set-output" and (line.get("name") == "result" or not line.get("arg")):
+            return
+        shown = f"[{job}] {message}" if job else message
+        if not command or shown not in self._said:
+            print(shown, flush=True)
+        self._said.add(shown)
