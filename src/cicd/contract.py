@@ -60,8 +60,8 @@ APPROVALS = Permission("actions: read", "the environment's protection, and who a
 CHECKS = Permission("checks: read` and `statuses: read", "where the config has `checks:`")
 
 VARIABLES = {
-    "CICD_TARGET": "Folder of all targets on this machine: releases, journals, images. Empty: `$XDG_STATE_HOME/cicd`, else"
-    " `~/.local/state/cicd`.",
+    "CICD_TARGET": "Folder of all targets on this machine: releases, journals, images. Empty: `$XDG_STATE_HOME/cicd`,"
+    " else `~/.local/state/cicd`.",
     "CICD_HOME": "Folder in which environments with tools and dependencies are kept. Empty: `$RUNNER_TEMP`, else"
     " `$XDG_CACHE_HOME/cicd`, else `~/.cache/cicd`. What outlives a job is then installed below `CICD_TARGET`.",
     "CICD_GITHUB_PATIENCE": "Seconds that a call of GitHub's API may take with all its repetitions; 30 if empty.",
