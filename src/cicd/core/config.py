@@ -215,7 +215,8 @@ def _order_problems(config: Config) -> list[str]:
         before = environment.after
         while before:
             if before not in config.environments:
-                problems.append(f"environments.{seen[-1]}.after: there is no environment `{before}`")
+                if seen == [name]:  # else it is said of the one that names it
+                    problems.append(f"environments.{name}.after: there is no environment `{before}`")
                 break
             if before in seen:
                 problems.append(f"environments.{name}.after: {' → '.join([*seen, before])} is a circle")
