@@ -45,7 +45,7 @@ class Output:
 
 
 COMMON_OUTPUTS = (
-    Output("decision", "What was done: `done`, `nothing-to-do`, `planned`, `refused` or `failed`."),
+    Output("decision", "What was done: `done`, `nothing-to-do`, `planned`, `waiting`, `refused` or `failed`."),
     Output("reason-code", "Why, as one stable word; `ok` when all went well."),
     Output("result", "All of it as JSON; `schema` says which version of the format."),
 )
@@ -113,6 +113,18 @@ class Promote:
         choices=("false", "true"),
     )
     dry_run: str = given("Say what would be done, do nothing.", "false", choices=("false", "true"))
+
+
+@dataclass(frozen=True)
+class Approve:
+    """Approve what an issue asks for, by the one who starts this run, and promote it."""
+
+    environment: str = given("Environment of the config that the issue is about.", required=True)
+    issue: str = given("Number of the issue in which the approval was asked for.", required=True)
+    config: str = config_input()
+    working_directory: str = directory_input()
+    app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
+    token: str = token_input()
 
 
 @dataclass(frozen=True)
@@ -262,6 +274,7 @@ COMMANDS = {
             "actions/run-suite",
         ),
         Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote"),
+        Command("approve", Approve, RELEASE_OUTPUTS),
         Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback"),
         Command("recover", Recover),
         Command("doctor", Doctor),

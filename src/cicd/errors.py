@@ -58,6 +58,12 @@ class UnknownSuite(CicdError):
     code, reason = 12, "unknown-suite"
 
 
+class NotRehearsed(CicdError):
+    """The config demands a rehearsal, and the environment before has not gone back from this release."""
+
+    code, reason = 13, "not-rehearsed"
+
+
 class NoToken(CicdError):
     """No token was given and GitHub is needed."""
 

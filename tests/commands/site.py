@@ -27,6 +27,10 @@ import http.server, itertools, os, sys, time
 BEHAVIOUR = "{behaviour}"
 if BEHAVIOUR == "crash":
     sys.exit("cannot start: no such thing")
+if BEHAVIOUR == "once":
+    if os.path.exists("started"):
+        sys.exit("cannot start a second time")
+    open("started", "w").close()
 asked = itertools.count(1)
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -65,7 +69,7 @@ deploy:
   {extra}
 environments:
   staging: {{ports: {{router: {ports[0]}, blue: {ports[1]}, green: {ports[2]}}}}}
-  production: {{after: staging, ports: {{router: {ports[3]}, blue: {ports[4]}, green: {ports[5]}}}}}
+  production: {{after: staging, {demands} ports: {{router: {ports[3]}, blue: {ports[4]}, green: {ports[5]}}}}}
 """
 
 
@@ -90,6 +94,7 @@ class Consumer:
     samples: int = 2
     greeting: str = "hello"
     extra: str = ""
+    demands: str = ""
     limits: str = ""
     env: str = ""
     ports: list[int] = field(default_factory=lambda: free_ports(6))
@@ -121,6 +126,7 @@ class Consumer:
                 greeting=self.greeting,
                 env=self.env,
                 extra=self.extra,
+                demands=self.demands,
             )
         )
         (self.repository / "app.py").write_text(f"# {version}\n" + APPLICATION.replace("{behaviour}", behaviour))

@@ -95,13 +95,21 @@ class Deployer:
         ]
 
     def carry_out(
-        self, plan: Plan, steps: TargetSteps, approved_by: list[str], secrets: list[str], reason: str = ""
+        self,
+        plan: Plan,
+        steps: TargetSteps,
+        approved_by: list[str],
+        secrets: list[str],
+        reason: str = "",
+        *,
+        rehearsal: bool = False,
     ) -> Result:
         """Open the ledger, execute, close the ledger.
 
         Args:
             secrets: values that must not get into any text.
             reason: why, for a rollback.
+            rehearsal: whether the rollback only shows that one could go back.
         """
         payload = Payload(
             kind=plan.kind,
@@ -113,6 +121,7 @@ class Deployer:
             replaces=plan.replaces.id if plan.replaces else "",
             reason=redact(reason, secrets),
             at=time.time(),
+            rehearsal=rehearsal,
         )
         number = self._open(plan, payload)
         self.runner.say(f"{plan.kind} {plan.release.name} → {self.site.name}")

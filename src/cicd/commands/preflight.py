@@ -13,6 +13,7 @@ from cicd.adapters.store import relation
 from cicd.commands.deploy import claimant_of
 from cicd.commands.propose import Proposal, propose
 from cicd.commands.read import Project
+from cicd.commands.rehearse import demanding
 from cicd.core import lock
 from cicd.core.ledger import current
 from cicd.core.preflight import Facts
@@ -77,8 +78,9 @@ def examine(
 
 
 def environments(project: Project) -> list[str]:
-    """Those whose deployments speak for or against a promotion: its own and the one before it."""
-    return [name for name in (project.site.name, project.environment.after) if name]
+    """Those whose deployments matter to a promotion: its own, the one before it, and those that want a rehearsal."""
+    named = (project.site.name, project.environment.after, *demanding(project))
+    return [name for name in named if name]
 
 
 def relation_of(project: Project, hub: GitHub, base: str, head: str) -> str:

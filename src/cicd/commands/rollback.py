@@ -138,6 +138,13 @@ def propose_rollback(site: Site, release_id: str, running: Running) -> Plan:
         raise NothingToRollBackTo(
             f"{running.release.name} is what runs in `{site.name}`", next_step="name another release with `to`"
         )
+    known = site.target.record(running.release.id).migrations if running.release else []
+    if record.release.schema and record.release.schema not in [one.revision for one in known]:
+        raise NothingToRollBackTo(
+            f"{record.release.name} has the schema {record.release.schema}, which the release that runs does not know",
+            cause="it is newer than what runs: that would not be going back",
+            next_step="promote it",
+        )
     back = to_take_back(site, record.release.schema, running)
     if why := why_no_way_back(back):
         raise NothingToRollBackTo(

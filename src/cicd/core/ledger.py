@@ -171,6 +171,19 @@ def poisoned(ledger: Sequence[Deployment], environment: str) -> set[Content]:
     return {content for content, bad in standing.items() if bad}
 
 
+def rehearsed(ledger: Sequence[Deployment], environment: str, old: str, new: str) -> bool:
+    """Whether the environment has gone back from the image `new` to the image `old` and held, as a rehearsal."""
+    here = of(ledger, environment)
+    images = {entry.release.id: entry.release.image for entry in here}
+    return any(
+        entry.payload.rehearsal
+        and entry.verdict == "stable"
+        and entry.release.image == old
+        and images.get(entry.payload.replaces) == new
+        for entry in here
+    )
+
+
 def last_healthy(ledger: Sequence[Deployment], environment: str, current_id: str) -> list[Release]:
     """Releases other than the current one that were stable and are not poisoned, newest first.
 

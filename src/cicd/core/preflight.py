@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from cicd.core import freeze
 from cicd.core.approval import Protection, rule
 from cicd.core.config import Config
-from cicd.core.ledger import Deployment, current, of, poisoned, stable_images
+from cicd.core.ledger import Deployment, current, of, poisoned, rehearsed, stable_images
 from cicd.core.migrations import Migration, breaking_old_code
 from cicd.core.release import Release
 from cicd.errors import (
@@ -16,12 +16,13 @@ from cicd.errors import (
     Frozen,
     MigrationBreaks,
     NotProtected,
+    NotRehearsed,
     NotStableBefore,
     Poisoned,
     Stale,
 )
 
-FORCED = (Stale, Poisoned, Frozen, MigrationBreaks)  # what `force` goes past
+FORCED = (Stale, Poisoned, Frozen, MigrationBreaks, NotRehearsed)  # what `force` goes past
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,21 @@ def proven_before(facts: Facts) -> Iterator[CicdError]:
         )
 
 
+def rehearsed_before(facts: Facts) -> Iterator[CicdError]:
+    """The environment before has shown that one gets back from this release to the one that runs here."""
+    environment, running = facts.config.environments[facts.environment], current(facts.ledger, facts.environment)
+    if not (environment.rehearse and facts.release and running) or running.release.image == facts.release.image:
+        return
+    if not rehearsed(facts.ledger, environment.after, running.release.image, facts.release.image):
+        yield NotRehearsed(
+            f"`{environment.after}` has not shown that one gets back from {facts.release.image[:19]}… to what runs in "
+            f"`{facts.environment}`",
+            cause="it was promoted there before `rehearse` was set, from another release, or it cannot be left again",
+            next_step=f"promote {running.release.name} into `{environment.after}`, then this one again; or use "
+            "`force: true`",
+        )
+
+
 def green(facts: Facts) -> Iterator[CicdError]:
     """The checks that the config demands have succeeded on the commit."""
     demanded = facts.config.environments[facts.environment].checks
@@ -159,6 +175,7 @@ CHECKS: dict[str, Check] = {
     "no freeze window": thawed,
     "room on the disk": roomy,
     "stable in the environment before": proven_before,
+    "going back was rehearsed": rehearsed_before,
     "required checks are green": green,
     "not older than what runs": newer,
     "has not failed here before": unpoisoned,
