@@ -40,6 +40,8 @@ EPILOG = """examples:
   bin/cicd demo                               watch a service go dev → staging → production, and back
   bin/cicd run-suite --run 'pytest -q'        run tests and see the report
   bin/cicd promote --environment staging --image sha256:… --dry-run
+  bin/cicd doctor                             what would stand in the way of a promotion, and how to mend it
+  bin/cicd rollback --environment production  back to the last healthy release
 
 Every option may also come from a variable: CICD_INPUT_ENVIRONMENT=staging is --environment staging.
 Exit codes are listed in docs/reference.md; 3 is a bug in cicd."""
