@@ -1,5 +1,7 @@
 """promote and rollback by their command line, against LocalHub: each bad input, and GitHub's bad days."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,9 +64,6 @@ def test_nobody_approves(world: World) -> None:
 
 
 def test_somebody_approves_and_is_recorded(world: World) -> None:
-    import threading
-    import time
-
     world.protect("staging")
     results: list[dict[str, Any]] = []
     thread = threading.Thread(target=lambda: results.append(world.promote("staging")))
@@ -143,3 +142,34 @@ def test_one_bad_answer_changes_nothing(world: World, name: str, path: str) -> N
     assert len(found) == 2
     statuses = world.hub.call("GET", f"/repos/{NAME}/deployments/{found[0]['id']}/statuses", DEVELOPER)
     assert [entry["description"].partition(":")[0] for entry in statuses] == ["stable", "in-progress"]
+
+
+def test_of_two_promotions_at_once_one_wins_and_the_other_says_who_has_it(world: World) -> None:
+    assert world.promote()["decision"] == "done"
+    images = [world.app.build(world.app.commit(version)) for version in ("v2", "v3")]
+    results: list[dict[str, Any]] = []
+
+    def go(image: str) -> None:
+        results.append(world.run("promote", "--environment", "staging", "--image", image))
+
+    threads = [threading.Thread(target=go, args=(image,)) for image in images]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lost = [result for result in results if result["exit"]]
+    assert len(lost) == 1, results
+    assert lost[0]["reason_code"] in ("locked", "not-approved", "stale"), lost[0]
+    if lost[0]["reason_code"] == "locked":
+        assert "held by" in lost[0]["message"]
+        assert "since" in lost[0]["message"]
+    assert len(world.deployments()) == 2
+
+
+def test_another_target_s_lock_is_told_before_anything_is_done(world: World, tmp_path: Path) -> None:
+    """Two machines that deploy into one environment know each other by the lock on GitHub alone."""
+    assert world.run("lock", "--environment", "staging", "--reason", "hands off")["decision"] == "done"
+    result = world.promote(env={"CICD_TARGET": str(tmp_path / "elsewhere")})
+    assert result["reason_code"] == "locked" or "hands off" in result["message"], result
+    assert world.run("unlock", "--environment", "staging")["decision"] == "done"
+    assert world.promote()["decision"] == "done"

@@ -8,7 +8,7 @@ from cicd.adapters.target import Target, target_root, write_private
 from cicd.core.journal import Entry
 from cicd.core.ledger import Payload
 from cicd.core.plan import Running, plan_promotion
-from cicd.errors import Locked, NothingToRollBackTo, PrepareFailed, Unfinished
+from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished
 from tests.core.histories import release
 from tests.fakes import runner
 
@@ -111,3 +111,16 @@ def test_a_disk_that_refuses(tmp_path: Path) -> None:
 def test_where_targets_are() -> None:
     assert target_root(runner({"CICD_TARGET": "/srv/cicd"})) == Path("/srv/cicd")
     assert target_root(runner({"XDG_STATE_HOME": "/state"})) == Path("/state/cicd")
+
+
+def test_who_comes_with_an_older_token_is_refused(target: Target) -> None:
+    target.raise_fence(5)
+    assert target.fence() == 5
+    with pytest.raises(LockLost, match="Token 4"):
+        target.raise_fence(4)
+    with pytest.raises(LockLost, match="Token 4"):
+        target.journal(entry("close", fence=4))
+    target.journal(entry("close", fence=5))
+    target.raise_fence(5)
+    (target.folder / "fence").unlink()
+    assert target.fence() == 5, "the journal knows it as well"
