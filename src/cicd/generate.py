@@ -203,8 +203,9 @@ def files() -> dict[str, str]:
         if command.action
     }
     written = {
-        f"{WORKFLOWS}/{name}.yml": (CHECKOUT / WORKFLOWS / f"{name}.yml").read_text()
-        for name in ("deploy", "rollback", "test")
+        f"{WORKFLOWS}/{path.name}": path.read_text()
+        for path in (CHECKOUT / WORKFLOWS).glob("*.yml")
+        if path.stem.removeprefix("deploy-") not in DEPLOYS
     }
     generic = written[f"{WORKFLOWS}/deploy.yml"]
     copies = {

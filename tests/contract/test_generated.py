@@ -17,7 +17,7 @@ CALLERS = {
     str(path.relative_to(CHECKOUT)): path.read_text() for path in CHECKOUT.glob("examples/*/.github/workflows/*.yml")
 }
 for page in ("README.md", "docs/tutorial.md"):
-    blocks = re.findall(r"^(on: .*?)^(?:```|E)$", (CHECKOUT / page).read_text(), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^(on: .*?)^(?:```|END)$", (CHECKOUT / page).read_text(), re.DOTALL | re.MULTILINE)
     CALLERS |= {f"{page} {number}": text for number, text in enumerate(blocks)}
 ACTIONS = [command for command in (*COMMANDS.values(), ROOT) if command.action]
 
