@@ -1,28 +1,21 @@
 """The fallback gate against LocalHub: an issue asks, an approver's run takes it up."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commands.site import consumer
-from tests.world import DEVELOPER, NAME, World, hub_of
+from tests.world import DEVELOPER, NAME, World
 
 pytestmark = pytest.mark.real
 DANA = {"GITHUB_ACTOR": "dana", "GITHUB_EVENT_NAME": "push"}
 RITA = {"GITHUB_ACTOR": "rita", "GITHUB_EVENT_NAME": "workflow_dispatch"}
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    (tmp_path / "repository").mkdir()
-    for app in consumer(tmp_path):
-        app.commit("v1")
-        config = app.repository / ".github" / "cicd.yml"
-        config.write_text(config.read_text().replace("staging: {", "staging: {approval: issue, approvers: [rita], "))
-        with hub_of(app) as hub:
-            yield World(app, hub)
+@pytest.fixture(autouse=True)
+def gate(world: World) -> None:
+    """Staging asks by an issue."""
+    config = world.app.repository / ".github" / "cicd.yml"
+    config.write_text(config.read_text().replace("staging: {", "staging: {approval: issue, approvers: [rita], "))
 
 
 def asked(world: World) -> dict[str, Any]:

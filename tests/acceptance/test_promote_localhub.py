@@ -2,25 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commands.site import consumer
-from tests.world import DEVELOPER, NAME, REVIEWER, World, hub_of
+from tests.world import DEVELOPER, NAME, REVIEWER, World
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    (tmp_path / "repository").mkdir()
-    for app in consumer(tmp_path):
-        app.commit("v1")
-        with hub_of(app) as hub:
-            yield World(app, hub)
 
 
 def test_a_promotion_and_a_rollback_are_in_the_ledger(world: World) -> None:

@@ -5,8 +5,10 @@ from dataclasses import replace
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
+from cicd.commands.answer import counted
 from cicd.commands.approval import require_approval
-from cicd.commands.deploy import Deployer, counted, locked
+from cicd.commands.deploy import Deployer
+from cicd.commands.hold import locked
 from cicd.commands.preflight import environments, examine
 from cicd.commands.propose import Proposal, lost_secrets, propose
 from cicd.commands.read import Project, Site

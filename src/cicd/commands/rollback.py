@@ -6,7 +6,9 @@ from cicd.adapters.github import GitHub
 from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
-from cicd.commands.deploy import Deployer, counted, locked, secrets_of
+from cicd.commands.answer import counted
+from cicd.commands.deploy import Deployer, secrets_of
+from cicd.commands.hold import locked
 from cicd.commands.propose import SHORTEST_SECRET
 from cicd.commands.read import Site, read_config, site_of_target
 from cicd.contract import Rollback
