@@ -12,7 +12,7 @@ from tests.sweep.swept import Swept, swept
 
 pytestmark = pytest.mark.real
 Tell = Callable[[str, int], None]
-SHARDS = 8
+SHARDS = 12  # LocalHub lets a repository make 1,000 calls an hour, as GitHub does
 ROLLBACK = ["rollback", "--environment", "staging"]
 RECOVER = ["recover", "--environment", "staging"]
 LAST = "begin watch | after the line #1"  # here a promotion leaves the most to undo
