@@ -136,7 +136,7 @@ class Promote:
 
     environment: str = given("Environment of the config to promote into.", required=True)
     image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
-    sha: str = given("Commit of the release, by sha or any name that git knows; empty: the workflow's own.")
+    sha: str = given("Commit of the release, by sha or any name that git knows; empty: that of the image.")
     version: str = given("A label for people, such as `v1.4.2`; never the identity.")
     config: str = config_input()
     working_directory: str = directory_input()
@@ -216,9 +216,7 @@ class Plan:
 
     environment: str = given("Environment of the config to promote into.", required=True)
     image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
-    sha: str = given(
-        "Commit of the release, by sha or any name that git knows; empty: the workflow's own, else `HEAD`."
-    )
+    sha: str = given("Commit of the release, by sha or any name that git knows; empty: that of the image.")
     version: str = given("A label for people, such as `v1.4.2`; never the identity.")
     config: str = config_input()
     working_directory: str = directory_input()
@@ -320,7 +318,12 @@ COMMANDS = {
         Command("recover", Recover, permissions=(LOCK, LEDGER)),
         Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS)),
         Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
-        Command("plan", Plan, (Output("plan", "The plan's hash, which binds the approval to what was approved."),)),
+        Command(
+            "plan",
+            Plan,
+            (Output("plan", "The plan's hash, which binds the approval to what was approved."),),
+            permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS),
+        ),
         Command("status", Status, permissions=(READ_LOCK, READ_LEDGER)),
         Command("lock", Lock, permissions=(LOCK, READ_LEDGER)),
         Command("unlock", Unlock, permissions=(LOCK, READ_LEDGER)),

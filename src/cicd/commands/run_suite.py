@@ -4,6 +4,7 @@ It is green only when all of them say so; what cannot be read is red.
 """
 
 import shlex
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ class Plan:
         limit: seconds.
         junit: where a report is expected; None: pytest is told to write one into `scratch`.
         scratch: where a folder for this run's own files is made.
+        keeps: whether that folder stays, the report in it: a runner removes it with the job's temp folder.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Plan:
     junit: Path | None
     gate: CoverageGate
     scratch: Path
+    keeps: bool
 
 
 def main(inputs: RunSuite, runner: Runner) -> Result:
@@ -69,8 +72,14 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
         UsageError, ConfigError, UnknownSuite: before anything was run. ToolMissing: the command's program is not there.
     """
     plan = decide(inputs, read_config(inputs), runner)
-    outcome, junit = execute(plan, runner, start)
-    return report(plan, outcome, junit, runner)
+    plan.scratch.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="cicd-suite-", dir=plan.scratch))
+    try:
+        outcome, junit = execute(plan, scratch, runner, start)
+        return report(plan, outcome, junit, runner)
+    finally:
+        if not plan.keeps:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read_config(inputs: RunSuite) -> Config | None:
@@ -114,6 +123,7 @@ def decide(inputs: RunSuite, config: Config | None, runner: Runner) -> Plan:
         junit=folder / junit if junit else None,
         gate=gate,
         scratch=runner.temp,
+        keeps=bool(runner.env.get("RUNNER_TEMP")),
     )
 
 
@@ -138,12 +148,10 @@ def _minutes(text: str) -> float:
     return minutes
 
 
-def execute(plan: Plan, runner: Runner, start: Start) -> tuple[Outcome, Path]:
+def execute(plan: Plan, scratch: Path, runner: Runner, start: Start) -> tuple[Outcome, Path]:
     """Run the command and read what it leaves: the outcome, and where the report is."""
     inherited = {name: value for name, value in runner.env.items() if not name.startswith("CICD_INPUT_")}
     env = {**inherited, **plan.command.env}
-    plan.scratch.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="cicd-suite-", dir=plan.scratch))
     command, junit = _reporting(plan, scratch, env)
     coverage_json, why = scratch / "coverage.json", ""
     python: tuple[str, ...] = ()
@@ -223,7 +231,7 @@ def report(plan: Plan, outcome: Outcome, junit: Path, runner: Runner) -> Result:
             "tests": str(seen.ran),
             "failed": str(seen.failed),
             "coverage": gate.found.shown if gate.found else "",
-            "junit": str(junit) if junit.is_file() else "",
+            "junit": str(junit) if junit.is_file() and (plan.keeps or plan.junit) else "",
         },
         data=_data(outcome, error),
         summary=suite_summary(outcome, error, SUMMARY_LIMIT),
