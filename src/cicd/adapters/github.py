@@ -34,8 +34,9 @@ class GitHub:
             missing = "token" if not token else "repository (GITHUB_REPOSITORY)"
             raise NoToken(
                 f"GitHub is needed and no {missing} was given",
-                cause="outside of a workflow nothing sets it",
-                next_step="set GITHUB_TOKEN and GITHUB_REPOSITORY=owner/name, or give `token`",
+                cause="outside of a workflow nothing sets it, and a step only has it if it is passed on",
+                next_step="set GITHUB_TOKEN and GITHUB_REPOSITORY=owner/name, or give `token`; on the target itself"
+                " `cicd rollback --offline` needs neither",
             )
         self.repository = runner.repository
         self.is_local = False
