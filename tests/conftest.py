@@ -5,6 +5,10 @@ import subprocess
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # how long an example takes says nothing: machines are shared
+settings.load_profile("patient")
 
 FREE = ("real", "slow")
 

@@ -7,6 +7,8 @@ import re
 import traceback
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -41,10 +43,15 @@ LOCAL = {
 EPILOG = """examples:
   bin/cicd demo                               watch a service go dev → staging → production, and back
   bin/cicd run-suite --run 'pytest -q'        run tests and see the report
-  bin/cicd promote --environment staging --image sha256:…  --dry-run true
+  bin/cicd promote --environment staging --image sha256:… --dry-run
+  bin/cicd doctor                             what would stand in the way of a promotion, and how to mend it
+  bin/cicd rollback --environment production  back to the last healthy release
 
 Every option may also come from a variable: CICD_INPUT_ENVIRONMENT=staging is --environment staging.
 Exit codes are listed in docs/reference.md; 3 is a bug in cicd."""
+
+
+FLAG: dict[str, Any] = {"nargs": "?", "const": "true"}  # `--dry-run` alone is `--dry-run true`
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
                 help=(about["help"] + needed + shown).replace("%", "%%"),
                 choices=about["choices"] or None,
                 metavar=None if about["choices"] else "TEXT",
+                **(FLAG if about["choices"] == ("false", "true") else {}),
             )
     for name, (help_text, _) in LOCAL.items():
         commands.add_parser(name, help=help_text, add_help=False)
@@ -132,6 +140,28 @@ def check_environment(env: Mapping[str, str]) -> None:
         )
 
 
+NOT_GIVEN = "HEAD"  # of the working directory: what `sha` is for a look or a build by hand
+FULL_SHA = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
+
+
+def with_commit(inputs: Any, command: Command, runner: Runner) -> Any:
+    """Inputs whose `sha`, if they have one, is whole: any name of a commit that git knows in the working directory.
+
+    build takes what is checked out where nothing else is said. What works on an image asks the image.
+
+    Raises:
+        UsageError: git knows no such commit.
+    """
+    if not hasattr(inputs, "sha"):
+        return inputs
+    given = inputs.sha or ((runner.sha or NOT_GIVEN) if command.name == "build" else "")
+    if not given or FULL_SHA.fullmatch(given):
+        return inputs
+    from cicd.adapters.store import commit_of
+
+    return replace(inputs, sha=commit_of(Path(inputs.working_directory), given))
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one command; gives the exit code."""
     runner = Runner.here()
@@ -145,7 +175,7 @@ def main(arguments: Sequence[str]) -> int:
     command = COMMANDS[options["command"]]
     try:
         check_environment(runner.env)
-        inputs = read_inputs(command, options, runner.env)
+        inputs = with_commit(read_inputs(command, options, runner.env), command, runner)
         for entry in input_fields(command):
             if entry.metadata["secret"]:
                 runner.mask(getattr(inputs, entry.name))

@@ -45,8 +45,45 @@ class Output:
     secret: bool = False
 
 
+@dataclass(frozen=True)
+class Permission:
+    """What a command's token must be allowed, as a job's `permissions:` has it, and what for."""
+
+    scope: str
+    why: str
+
+
+LEDGER = Permission("deployments: write", "the ledger")
+LOCK = Permission("contents: write", "the lock, a git ref")
+READ_LEDGER = Permission("deployments: read", "the ledger")
+READ_LOCK = Permission("contents: read", "the lock, and how commits stand to each other")
+APPROVALS = Permission("actions: read", "the environment's protection, and who approved")
+ISSUES = Permission("issues: write", "the issue that asks for an approval")
+CHECKS = Permission("checks: read` and `statuses: read", "where the config has `checks:`")
+
+VARIABLES = {
+    "CICD_TARGET": "Folder of all targets on this machine: releases, journals, images. Empty: `$XDG_STATE_HOME/cicd`,"
+    " else `~/.local/state/cicd`.",
+    "CICD_HOME": "Folder in which environments with tools and dependencies are kept. Empty: `$RUNNER_TEMP`, else"
+    " `$XDG_CACHE_HOME/cicd`, else `~/.cache/cicd`. What outlives a job is then installed below `CICD_TARGET`.",
+    "CICD_GITHUB_PATIENCE": "Seconds that a call of GitHub's API may take with all its repetitions; 30 if empty.",
+    "CICD_INPUT_<NAME>": "An input, as the actions pass it on; an option of the command line goes before it.",
+    "GITHUB_TOKEN": "The token where `token` is not given outside of a workflow; `GH_TOKEN` does as well.",
+    "GITHUB_REPOSITORY": "`owner/name`: whose ledger and locks are meant.",
+    "GITHUB_API_URL": "Whose API is asked, such as a LocalHub's URL; `https://api.github.com` if empty.",
+    "GITHUB_SERVER_URL": "For links to the run's page.",
+    "GITHUB_RUN_ID": "The run, with `GITHUB_RUN_ATTEMPT` and `GITHUB_JOB`: whose approval counts, who holds a lock.",
+    "GITHUB_SHA": "The commit where `sha` is empty.",
+    "GITHUB_EVENT_NAME": "What started the run: an issue is approved by a run that somebody started by hand.",
+    "GITHUB_ACTOR": "Who locks, promotes or rolls back, for the record.",
+    "GITHUB_ACTIONS": "`true` in a workflow: outputs, annotations and the summary go to the files that `GITHUB_OUTPUT`,"
+    " `GITHUB_ENV`, `GITHUB_PATH` and `GITHUB_STEP_SUMMARY` name.",
+    "RUNNER_TEMP": "The job's temp folder, in which servers of setup-env and reports lie.",
+}
+"""What is read from the environment, besides what every program reads."""
+
 COMMON_OUTPUTS = (
-    Output("decision", "What was done: `done`, `nothing-to-do`, `planned`, `refused` or `failed`."),
+    Output("decision", "What was done: `done`, `nothing-to-do`, `planned`, `waiting`, `refused` or `failed`."),
     Output("reason-code", "Why, as one stable word; `ok` when all went well."),
     Output("result", "All of it as JSON; `schema` says which version of the format."),
 )
@@ -100,7 +137,7 @@ class Promote:
 
     environment: str = given("Environment of the config to promote into.", required=True)
     image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
-    sha: str = given("Full commit sha of the release; empty: the workflow's own.")
+    sha: str = given("Commit of the release, by sha or any name that git knows; empty: that of the image.")
     version: str = given("A label for people, such as `v1.4.2`; never the identity.", longest=100)
     config: str = config_input()
     working_directory: str = directory_input()
@@ -114,6 +151,18 @@ class Promote:
         choices=("false", "true"),
     )
     dry_run: str = given("Say what would be done, do nothing.", "false", choices=("false", "true"))
+
+
+@dataclass(frozen=True)
+class Approve:
+    """Approve what an issue asks for, by the one who starts this run, and promote it."""
+
+    environment: str = given("Environment of the config that the issue is about.", required=True)
+    issue: str = given("Number of the issue in which the approval was asked for.", required=True)
+    config: str = config_input()
+    working_directory: str = directory_input()
+    app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
+    token: str = token_input()
 
 
 @dataclass(frozen=True)
@@ -157,7 +206,7 @@ class Doctor:
 class Build:
     """Build the image once, from a commit, and keep it by digest."""
 
-    sha: str = given("Full commit sha to build; empty: the workflow's own.")
+    sha: str = given("Commit to build, by sha or any name that git knows; empty: the workflow's own, else `HEAD`.")
     config: str = config_input()
     working_directory: str = directory_input()
 
@@ -168,7 +217,7 @@ class Plan:
 
     environment: str = given("Environment of the config to promote into.", required=True)
     image: str = given("Image by digest, `name@sha256:…` or the bare `sha256:…`.", required=True)
-    sha: str = given("Full commit sha of the release; empty: the workflow's own.")
+    sha: str = given("Commit of the release, by sha or any name that git knows; empty: that of the image.")
     version: str = given("A label for people, such as `v1.4.2`; never the identity.", longest=100)
     config: str = config_input()
     working_directory: str = directory_input()
@@ -218,6 +267,7 @@ class Command:
         name: as typed and as the action's folder is named.
         inputs: the dataclass of its inputs.
         outputs: what it gives besides COMMON_OUTPUTS.
+        permissions: of its token; none for a command that does not ask GitHub.
         action: folder of its action.yml in the checkout; empty: command line only.
     """
 
@@ -225,6 +275,7 @@ class Command:
     inputs: type
     outputs: tuple[Output, ...] = ()
     action: str = ""
+    permissions: tuple[Permission, ...] = ()
 
     @property
     def help(self) -> str:
@@ -262,15 +313,21 @@ COMMANDS = {
             ),
             "actions/run-suite",
         ),
-        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote"),
-        Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback"),
-        Command("recover", Recover),
-        Command("doctor", Doctor),
+        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS)),
+        Command("approve", Approve, RELEASE_OUTPUTS, permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ISSUES)),
+        Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback", (LOCK, LEDGER, APPROVALS)),
+        Command("recover", Recover, permissions=(LOCK, LEDGER)),
+        Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS)),
         Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
-        Command("plan", Plan, (Output("plan", "The plan's hash, which binds the approval to what was approved."),)),
-        Command("status", Status),
-        Command("lock", Lock),
-        Command("unlock", Unlock),
+        Command(
+            "plan",
+            Plan,
+            (Output("plan", "The plan's hash, which binds the approval to what was approved."),),
+            permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS),
+        ),
+        Command("status", Status, permissions=(READ_LOCK, READ_LEDGER)),
+        Command("lock", Lock, permissions=(LOCK, READ_LEDGER)),
+        Command("unlock", Unlock, permissions=(LOCK, READ_LEDGER)),
     )
 }
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import yaml
 
-from cicd.contract import COMMANDS, COMMON_OUTPUTS, ROOT, Command, environment_name, input_fields, input_name
+from cicd.contract import COMMANDS, COMMON_OUTPUTS, ROOT, VARIABLES, Command, environment_name, input_fields, input_name
 from cicd.core.config import config_schema
+from cicd.core.markdown import table
 from cicd.core.reading import DURATION, MOMENT, PERCENT
 from cicd.errors import CicdError
+from cicd.workflow_tables import workflows_section
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WORKFLOWS = ".github/workflows"
@@ -64,12 +66,6 @@ def action_yaml(command: Command) -> str:
     return HEADER + yaml.safe_dump(action(command), sort_keys=False, width=120, allow_unicode=True)
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
 def section(command: Command) -> str:
     """The part of the reference page that describes one command."""
     inputs: list[tuple[str, ...]] = [
@@ -100,11 +96,29 @@ def exit_codes() -> str:
     return table(("exit code", "reason-code", "meaning"), rows)
 
 
-def reference() -> str:
-    """docs/reference.md."""
-    parts = ["# Reference", "Made by `bin/cicd generate` from the contract; do not edit by hand."]
+def token_permissions() -> str:
+    """The table of what each command's token must be allowed."""
+    rows: list[tuple[str, ...]] = [
+        (f"`{command.name}`", "; ".join(f"`{one.scope}`: {one.why}" for one in command.permissions) or "none")
+        for command in COMMANDS.values()
+    ]
+    return table(("command", "permissions of its token"), rows)
+
+
+def variables() -> str:
+    """The table of what is read from the environment."""
+    return table(("variable", "what it is"), [(f"`{name}`", help) for name, help in VARIABLES.items()])
+
+
+def reference(workflows: dict[str, str]) -> str:
+    """docs/reference.md. `workflows`: path → text."""
+    parts = ["# Reference", "Made by `bin/cicd generate` from the contract and the workflows; do not edit by hand."]
     parts += [section(command) for command in (*COMMANDS.values(), ROOT)]
-    parts += ["## Exit codes and reason codes", exit_codes()]
+    parts += ["## Reusable workflows"]
+    parts += ["The permissions are those that the calling job has to give; with fewer GitHub does not start the run."]
+    parts += [workflows_section(workflows, f"{WORKFLOWS}/deploy.yml")]
+    parts += ["## Permissions of the token", "A checkout needs `contents: read` besides.", token_permissions()]
+    parts += ["## Variables", variables(), "## Exit codes and reason codes", exit_codes()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -188,11 +202,18 @@ def files() -> dict[str, str]:
         for command in (*COMMANDS.values(), ROOT)
         if command.action
     }
-    generic = (CHECKOUT / WORKFLOWS / "deploy.yml").read_text()
-    for file, environment in DEPLOYS.items():
-        made[f"{WORKFLOWS}/deploy-{file}.yml"] = deploy_workflow(generic, file, environment)
-    docs = {"docs/reference.md": reference(), "docs/configuration.md": configuration()}
-    return {**made, **docs, "docs/cicd.schema.json": schema_text()}
+    written = {
+        f"{WORKFLOWS}/{path.name}": path.read_text()
+        for path in (CHECKOUT / WORKFLOWS).glob("*.yml")
+        if path.stem.removeprefix("deploy-") not in DEPLOYS
+    }
+    generic = written[f"{WORKFLOWS}/deploy.yml"]
+    copies = {
+        f"{WORKFLOWS}/deploy-{file}.yml": deploy_workflow(generic, file, environment)
+        for file, environment in DEPLOYS.items()
+    }
+    docs = {"docs/reference.md": reference({**written, **copies}), "docs/configuration.md": configuration()}
+    return {**made, **copies, **docs, "docs/cicd.schema.json": schema_text()}
 
 
 def write(checkout: Path) -> list[str]:

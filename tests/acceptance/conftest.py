@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.commands.site import consumer
+from tests.world import World, hub_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ACTION = "org/cicd@v1"
@@ -122,3 +125,13 @@ def act(act_program: str, cicd_home: Path, tmp_path: Path) -> Act:
         return ActRun(done.returncode, done.stdout.decode(errors="replace"))
 
     return run
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A small consumer at v1, and a LocalHub that knows it."""
+    (tmp_path / "repository").mkdir()
+    for app in consumer(tmp_path):
+        app.commit("v1")
+        with hub_of(app) as hub:
+            yield World(app, hub)

@@ -1,4 +1,4 @@
-"""The commands of the docs, run as they stand there."""
+"""The commands of the docs, run as they stand there, but on other ports."""
 
 import contextlib
 import os
@@ -14,28 +14,51 @@ from tests.acceptance.conftest import CHECKOUT
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
-def test_the_example_by_hand(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) -> None:
-    blocks = re.findall(r"```sh\n(.*?)```", (CHECKOUT / "docs" / "by-hand.md").read_text(), re.DOTALL)
-    assert len(blocks) == 6
-    script = "\n".join(["set -eu", *blocks])
-    ports = re.sub(r"81(\d\d)", r"181\1", script)
-    moved = ports.replace(
-        "git init --quiet",
-        "sed -i -E 's/(router|blue|green): 8([0-9]{3})/\\1: 18\\2/g' .github/cicd.yml\ngit init --quiet",
-    )
-    env = {**environ, "CICD_HOME": str(cicd_home), "TMPDIR": str(tmp_path)}
+def commands(page: str, after: str = "") -> list[str]:
+    """The blocks of a page, from a line on."""
+    text = (CHECKOUT / "docs" / page).read_text()
+    return re.findall(r"```sh\n(.*?)```", text[text.index(after) :], re.DOTALL)
+
+
+def type_in(blocks: list[str], folder: Path, env: dict[str, str]) -> str:
+    """Type them into one shell, below `folder` for all that they make; gives what was said."""
     # Into a file: a server that is left behind would hold a pipe open for ever.
-    with open(tmp_path / "said", "w+", encoding="utf-8") as said:
-        shell = subprocess.Popen(
-            ["bash", "-c", moved], cwd=CHECKOUT, env=env, stdout=said, stderr=said, start_new_session=True
+    with open(folder / "said", "w+", encoding="utf-8") as said:
+        bash = subprocess.Popen(
+            ["bash", "-c", "\n".join(["set -eu", *blocks])],
+            cwd=CHECKOUT,
+            env={**env, "TMPDIR": str(folder)},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
         )
         try:
-            code = shell.wait(timeout=240)
+            code = bash.wait(timeout=240)
         finally:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)
+                os.killpg(bash.pid, signal.SIGKILL)
         said.seek(0)
         told = said.read()
-    assert code == 0, told[-9000:]
+    logs = [path.read_text()[-6000:] for path in folder.glob("*/run.log")]
+    assert code == 0, "\n".join([told[-9000:], *logs])
+    return told
+
+
+def test_the_example_by_hand(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) -> None:
+    blocks = [re.sub(r"81(\d\d)", r"181\1", block) for block in commands("by-hand.md")]
+    assert len(blocks) == 6
+    moved = "sed -i -E 's/(router|blue|green): 8([0-9]{3})/\\1: 18\\2/g' .github/cicd.yml\ngit init --quiet"
+    blocks[0] = blocks[0].replace("git init --quiet", moved)
+    told = type_in(blocks, tmp_path, {**environ, "CICD_HOME": str(cicd_home)})
     assert "X-Cicd-Release" in told
     assert re.search(r"dev\s+v1 \w{12} stable", told)
+
+
+def test_the_tutorial(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) -> None:
+    """From the service on: the sections before are the demo, and any project's tests."""
+    blocks = [re.sub(r"\b8([45]\d\d)\b", r"18\1", block) for block in commands("tutorial.md", "\n## 4.")]
+    assert len(blocks) == 11
+    told = type_in(blocks, tmp_path, {**environ, "CICD_HOME": str(cicd_home)})
+    assert "X-Cicd-Release" in told
+    assert re.findall(r"^(Hello|Good morning)$", told, re.MULTILINE) == ["Hello", "Good morning", "Hello"]
+    assert re.search(r"staging\s+v1 \w{12} stable", told)

@@ -1,26 +1,14 @@
 """`cicd doctor`, and refusals that are told all at once, against LocalHub."""
 
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cicd.core.plan import SLOTS
-from tests.commands.site import consumer
-from tests.world import DEVELOPER, NAME, World, hub_of
+from tests.world import DEVELOPER, NAME, World
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    (tmp_path / "repository").mkdir()
-    for app in consumer(tmp_path):
-        app.commit("v1")
-        with hub_of(app) as hub:
-            yield World(app, hub)
 
 
 def demand(world: World, what: str) -> None:

@@ -1,24 +1,15 @@
 """promote and rollback by their command line, against LocalHub: each bad input, and GitHub's bad days."""
 
-from collections.abc import Iterator
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commands.site import consumer
-from tests.world import DEVELOPER, NAME, REVIEWER, World, hub_of
+from tests.world import DEVELOPER, NAME, REVIEWER, World
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    (tmp_path / "repository").mkdir()
-    for app in consumer(tmp_path):
-        app.commit("v1")
-        with hub_of(app) as hub:
-            yield World(app, hub)
 
 
 def test_a_promotion_and_a_rollback_are_in_the_ledger(world: World) -> None:
@@ -62,9 +53,6 @@ def test_nobody_approves(world: World) -> None:
 
 
 def test_somebody_approves_and_is_recorded(world: World) -> None:
-    import threading
-    import time
-
     world.protect("staging")
     results: list[dict[str, Any]] = []
     thread = threading.Thread(target=lambda: results.append(world.promote("staging")))
@@ -143,3 +131,34 @@ def test_one_bad_answer_changes_nothing(world: World, name: str, path: str) -> N
     assert len(found) == 2
     statuses = world.hub.call("GET", f"/repos/{NAME}/deployments/{found[0]['id']}/statuses", DEVELOPER)
     assert [entry["description"].partition(":")[0] for entry in statuses] == ["stable", "in-progress"]
+
+
+def test_of_two_promotions_at_once_one_wins_and_the_other_says_who_has_it(world: World) -> None:
+    assert world.promote()["decision"] == "done"
+    images = [world.app.build(world.app.commit(version)) for version in ("v2", "v3")]
+    results: list[dict[str, Any]] = []
+
+    def go(image: str) -> None:
+        results.append(world.run("promote", "--environment", "staging", "--image", image))
+
+    threads = [threading.Thread(target=go, args=(image,)) for image in images]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lost = [result for result in results if result["exit"]]
+    assert len(lost) == 1, results
+    assert lost[0]["reason_code"] in ("locked", "not-approved", "stale"), lost[0]
+    if lost[0]["reason_code"] == "locked":
+        assert "held by" in lost[0]["message"]
+        assert "since" in lost[0]["message"]
+    assert len(world.deployments()) == 2
+
+
+def test_another_target_s_lock_is_told_before_anything_is_done(world: World, tmp_path: Path) -> None:
+    """Two machines that deploy into one environment know each other by the lock on GitHub alone."""
+    assert world.run("lock", "--environment", "staging", "--reason", "hands off")["decision"] == "done"
+    result = world.promote(env={"CICD_TARGET": str(tmp_path / "elsewhere")})
+    assert result["reason_code"] == "locked" or "hands off" in result["message"], result
+    assert world.run("unlock", "--environment", "staging")["decision"] == "done"
+    assert world.promote()["decision"] == "done"

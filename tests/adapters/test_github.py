@@ -9,6 +9,7 @@ import requests
 import responses
 
 from cicd.adapters.github import GitHub
+from cicd.adapters.github_calls import explain
 from cicd.core.ledger import Payload
 from cicd.core.lock import Seen
 from cicd.errors import GitHubRefused, GitHubUnavailable, NoToken, RateLimited, TokenRefused
@@ -233,3 +234,17 @@ def test_github_away_for_long(http: responses.RequestsMock, monkeypatch: pytest.
     http.get(f"{REPO}/compare/a...b", status=500, json={"message": "oops"})
     with pytest.raises(GitHubUnavailable, match="500 oops"):
         hub.compare("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://api.github.com/repos/acme/app", "when https://www.githubstatus.com is green"),
+        ("http://127.0.0.1:8180/graphql?x=1", "when http://127.0.0.1:8180 answers"),
+        ("", "GITHUB_API_URL answers"),
+    ],
+)
+def test_who_is_away_is_named(url: str, said: str) -> None:
+    request = requests.Request("GET", url).prepare() if url else None
+    error = explain(requests.ConnectionError("refused", request=request), "the ledger")
+    assert said in error.next_step

@@ -76,6 +76,30 @@ def test_alembic_that_is_not_installed() -> None:
         alembic.upgrade(project)
 
 
+NOT_SET = """Traceback (most recent call last):
+  File "/app/migrations/env.py", line 5, in <module>
+    url = os.environ["DATABASE_URL"]
+  File "<frozen os>", line 679, in __getitem__
+KeyError: 'DATABASE_URL'"""
+
+
+@pytest.mark.parametrize(
+    "said", [NOT_SET, "sqlalchemy.exc.ArgumentError: Expected string or URL object, got None", "set database_url!"]
+)
+def test_a_release_without_the_database_s_url(said: str) -> None:
+    record = record_of(Deploy(run="x", migrate="alembic"))
+    with pytest.raises(MigrationFailed) as caught:
+        MIGRATORS["alembic"].current(cast(Any, Project({"current": (1, said)})), record)
+    assert "give `app-env`" in caught.value.next_step
+    assert caught.value.what == f"`alembic current` ended with 1: {said.splitlines()[-1]}"
+
+
+def test_another_failure_is_not_taken_for_a_missing_url() -> None:
+    record = record_of(Deploy(run="x", migrate="alembic"))
+    with pytest.raises(MigrationFailed, match="mend the migration"):
+        MIGRATORS["alembic"].current(cast(Any, Project({"current": (1, "no such table")})), record)
+
+
 def test_each_choice_of_the_config_has_a_migrator() -> None:
     assert set(MIGRATORS) == {"alembic", "command", "none"} == set(Deploy.__annotations__["migrate"].__args__)
 

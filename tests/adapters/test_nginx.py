@@ -41,17 +41,30 @@ class Echo(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """A server that takes its threads with it."""
+
+    daemon_threads = False
+
+    def __init__(self, slot: str) -> None:
+        super().__init__(("127.0.0.1", 0), Echo)
+        self.slot = slot
+        self._thread = threading.Thread(target=self.serve_forever)
+        self._thread.start()
+
+    def end(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
 @pytest.fixture
 def shares() -> Iterator[dict[str, Share]]:
     """A server for each slot."""
-    servers = {slot: http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo) for slot in ("blue", "green")}
-    for slot, server in servers.items():
-        server.slot = slot  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield {slot: Share(slot, f"127.0.0.1:{server.server_port}", f"{slot}-id") for slot, server in servers.items()}
-    for server in servers.values():
-        server.shutdown()
-        server.server_close()
+    servers = [Server(slot) for slot in ("blue", "green")]
+    yield {one.slot: Share(one.slot, f"127.0.0.1:{one.server_port}", f"{one.slot}-id") for one in servers}
+    for server in servers:
+        server.end()
 
 
 @pytest.fixture
@@ -60,7 +73,8 @@ def runner(tmp_path: Path) -> Runner:
 
 
 @pytest.fixture
-def router(tmp_path: Path, runner: Runner) -> Iterator[Nginx]:
+def router(tmp_path: Path, runner: Runner, shares: dict[str, Share]) -> Iterator[Nginx]:
+    """Ends before the servers: it holds connections to them."""
     made = Nginx(Target(tmp_path / "targets", "tiny", "staging"), runner)
     yield made
     made.stop()

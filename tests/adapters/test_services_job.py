@@ -88,13 +88,29 @@ def test_there_is_one_watcher_and_the_state_is_ours_alone(job: Job, runner: Runn
 
 
 def test_a_later_step_finds_the_servers(tmp_path: Path, runner: Runner) -> None:
-    with Job.opened(runner) as job:
+    with Job.opened(runner, tmp_path) as job:
         server = start(Wanted("redis"), job, runner, threading.Event())
-    with Job.opened(runner) as later:
+    with Job.opened(runner, tmp_path) as later:
         assert later.running() == {"redis": server}
         os.kill(server.pid, signal.SIGKILL)
         assert eventually(lambda: not later.running())
     end(job.folder, job.state)
+
+
+def test_another_project_of_the_session_has_servers_of_its_own(tmp_path: Path, runner: Runner) -> None:
+    with Job.opened(runner, tmp_path / "shop") as shop:
+        first = start(Wanted("redis"), shop, runner, threading.Event())
+    with Job.opened(runner, tmp_path / "blog") as blog:
+        assert blog.running() == {}
+        second = start(Wanted("redis"), blog, runner, threading.Event())
+    try:
+        assert find(first.process), "the second project takes nothing away"
+        assert first.url != second.url
+        with Job.opened(runner, tmp_path / "blog" / ".." / "shop") as again:
+            assert again.running() == {"redis": first}
+    finally:
+        for job in (shop, blog):
+            end(job.folder, job.state)
 
 
 def test_a_state_that_cannot_be_read_is_none(tmp_path: Path) -> None:
@@ -106,7 +122,7 @@ def test_a_state_that_cannot_be_read_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", ["file", "open", "link"])
 def test_a_temp_folder_that_cannot_be_used(tmp_path: Path, runner: Runner, spoil: str) -> None:
-    with Job.opened(runner) as job:
+    with Job.opened(runner, tmp_path) as job:
         folder = job.folder
     end(folder, State())
     if spoil == "file":
@@ -117,5 +133,5 @@ def test_a_temp_folder_that_cannot_be_used(tmp_path: Path, runner: Runner, spoil
     else:
         folder.mkdir()
         folder.chmod(0o777)
-    with pytest.raises(ServiceFailed, match="set RUNNER_TEMP to a folder of your own"), Job.opened(runner):
+    with pytest.raises(ServiceFailed, match="set RUNNER_TEMP to a folder of your own"), Job.opened(runner, tmp_path):
         pass

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cicd.adapters import store
-from cicd.errors import BuildFailed, ImageMissing, PrepareFailed
+from cicd.errors import BuildFailed, ImageMissing, PrepareFailed, UsageError
 from tests.commands.site import Consumer
 
 
@@ -99,6 +99,21 @@ def test_what_is_not_there_cannot_be_built(tmp_path: Path, sha: str, files: list
     with pytest.raises(BuildFailed, match="cannot be packed"):
         store.build(tmp_path / "root", app.repository, sha or made, files)
     assert list((tmp_path / "root").rglob("*.tar")) == []
+
+
+@pytest.mark.real
+def test_a_commit_by_any_name_that_git_knows(tmp_path: Path) -> None:
+    app = Consumer(tmp_path)
+    app.repository.mkdir()
+    sha = app.commit("v1")
+    app.commit("v2")
+    assert {store.commit_of(app.repository, name) for name in ("v1", "HEAD~1", sha[:8], sha)} == {sha}
+    assert store.commit_of(app.repository) == app.git("rev-parse", "HEAD")
+    for bad in ("v3", "--help", "", "HEAD:app.py"):
+        with pytest.raises(UsageError, match=f"no commit `{bad}`"):
+            store.commit_of(app.repository, bad)
+    with pytest.raises(UsageError, match="no git checkout"):
+        store.commit_of(tmp_path)
 
 
 def test_an_image_that_is_not_there(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from cicd.adapters.target import Target, target_root, write_private
 from cicd.core.journal import Entry
 from cicd.core.ledger import Payload
 from cicd.core.plan import Running, plan_promotion
-from cicd.errors import Locked, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
+from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
 from tests.core.histories import release
 from tests.fakes import runner
 
@@ -202,3 +202,16 @@ def test_a_damaged_release_is_said_without_what_is_in_it(target: Target) -> None
             read("0" * 12)
         assert "topsecret" not in str(caught.value)
     assert not target.has("0" * 12 + "\n")
+
+
+def test_who_comes_with_an_older_token_is_refused(target: Target) -> None:
+    target.raise_fence(5)
+    assert target.fence() == 5
+    with pytest.raises(LockLost, match="Token 4"):
+        target.raise_fence(4)
+    with pytest.raises(LockLost, match="Token 4"):
+        target.journal(entry("close", fence=4))
+    target.journal(entry("close", fence=5))
+    target.raise_fence(5)
+    (target.folder / "fence").unlink()
+    assert target.fence() == 5, "the journal knows it as well"

@@ -60,6 +60,19 @@ def test_an_old_one_gives_way_to_the_wheel(monkeypatch: pytest.MonkeyPatch, tmp_
     assert wheel.stat().st_mode & 0o111
 
 
+@pytest.mark.parametrize(
+    ("env", "home"),
+    [
+        ({"RUNNER_TEMP": "/r/temp", "CICD_TARGET": "/srv/cicd"}, "/srv/cicd/tools"),
+        ({"RUNNER_TEMP": "/r/temp", "CICD_TARGET": "/srv/cicd", "CICD_HOME": "/r/temp/x"}, "/srv/cicd/tools"),
+        ({"RUNNER_TEMP": "/r/temp", "CICD_TARGET": "/srv/cicd", "CICD_HOME": "/opt/cicd"}, "/opt/cicd"),
+        ({"HOME": "/home/dana"}, None),
+    ],
+)
+def test_a_router_s_program_stays_when_the_job_s_temp_folder_goes(env: dict[str, str], home: str | None) -> None:
+    assert tools.lasting(runner(env)).get("CICD_HOME") == home
+
+
 def test_no_wheel_and_no_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Programs(monkeypatch, {}, Completed((), 0, str(tmp_path), 0.0))
     with pytest.raises(ToolMissing, match="no `nginx` for this machine"):

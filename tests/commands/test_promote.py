@@ -13,6 +13,8 @@ import pytest
 from cicd.adapters.routers.nginx import Nginx
 from cicd.adapters.routers.share import Share
 from cicd.adapters.target import write_private
+from cicd.commands import promote
+from cicd.contract import Promote
 from cicd.core.approval import Protection
 from cicd.errors import (
     ConfigError,
@@ -428,3 +430,25 @@ def test_a_program_that_was_started_and_never_written_down_is_found(
             app.promote(app.commit("v2"))
     assert app.promote(app.commit("v3")).outputs["verdict"] == "stable"
     assert app.version() == "v3"
+
+
+def test_an_image_of_another_commit(app: Consumer) -> None:
+    first, second = app.commit("v1"), app.commit("v2")
+    with pytest.raises(UsageError, match=f"was built from commit {first[:12]}, not from {second[:12]}"):
+        app.promote(second, image=app.build(first))
+    image = app.build(first)
+    given = Promote(environment="staging", image=image, working_directory=str(app.repository), approval_timeout="0")
+    result = promote.promote(given, app.runner(second), app.project(), app.hub)  # type: ignore[arg-type]
+    assert (result.decision, app.version()) == ("done", "v1"), "without a sha the image says its own"
+
+
+def test_as_many_releases_stay_as_the_config_says(app: Consumer) -> None:
+    app.extra = "keep: 3"
+    for version in ("v1", "v2", "v3", "v4", "v5"):
+        app.promote(app.commit(version))
+    target = app.site().target
+    kept = {target.record(one).release.version for one in target.releases()}
+    assert kept == {"v3", "v4", "v5"}
+    app.rollback()
+    app.rollback()
+    assert {target.record(one).release.version for one in target.releases()} == kept, "one may go back and forth"

@@ -204,6 +204,14 @@ def test_another_runner_writes_its_own_report(project: Path, tmp_path: Path) -> 
     assert programs.ran[0][0] == ("npm", "test")
 
 
+def test_on_a_terminal_nothing_is_left(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    result = run(tmp_path, Programs(pytest=pytest_writes(PASSED)), runner({"PATH": "/nowhere"}), run="pytest")
+    assert (result.outputs["tests"], result.outputs["junit"]) == ("2", "")
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 def test_what_may_come_to_pytest_gets_the_report_by_variable(project: Path, tmp_path: Path) -> None:
     programs = Programs(make=says(""))
     where = here(tmp_path, PYTEST_ADDOPTS="-ra")

@@ -1,16 +1,24 @@
 """What follows from the contract is as it would be made, and nothing is there besides."""
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cicd import errors
-from cicd.contract import COMMANDS, COMMON_OUTPUTS, ROOT, Command, environment_name, input_fields, input_name
+from cicd.contract import COMMANDS, COMMON_OUTPUTS, ROOT, VARIABLES, Command, environment_name, input_fields, input_name
 from cicd.errors import CicdError
 from cicd.generate import files
+from cicd.workflow_tables import permissions
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+CALLERS = {
+    str(path.relative_to(CHECKOUT)): path.read_text() for path in CHECKOUT.glob("examples/*/.github/workflows/*.yml")
+}
+for page in ("README.md", "docs/tutorial.md"):
+    blocks = re.findall(r"^(on: .*?)^(?:```|END)$", (CHECKOUT / page).read_text(), re.DOTALL | re.MULTILINE)
+    CALLERS |= {f"{page} {number}": text for number, text in enumerate(blocks)}
 ACTIONS = [command for command in (*COMMANDS.values(), ROOT) if command.action]
 
 
@@ -60,3 +68,25 @@ def test_every_error_is_in_the_reference() -> None:
     reference = (CHECKOUT / "docs" / "reference.md").read_text()
     for kind in CicdError.__subclasses__():
         assert f"| {kind.code} | `{kind.reason}` |" in reference
+
+
+@pytest.mark.parametrize("text", CALLERS.values(), ids=list(CALLERS))
+def test_who_calls_our_workflows_gives_what_they_need(text: str) -> None:
+    """GitHub does not start a run whose caller gives less; and who deploys says on which machine."""
+    for job in yaml.safe_load(text)["jobs"].values():
+        called = yaml.safe_load((CHECKOUT / job["uses"].removeprefix("org/cicd/").removesuffix("@v1")).read_text())
+        assert job["permissions"].items() >= permissions(called).items()
+        given, known = job.get("with", {}), called[True]["workflow_call"]["inputs"]
+        assert given.keys() <= known.keys()
+        assert {name for name, about in known.items() if about.get("required")} <= given.keys()
+        assert "environment" not in known or "self-hosted" in given["runner"], "engine `process` is one machine"
+
+
+def test_every_variable_of_ours_is_in_the_reference() -> None:
+    ours = [path for path in (CHECKOUT / "src" / "cicd").rglob("*.py") if "localhub" not in path.parts]
+    text = "".join(path.read_text() for path in ours)
+    read = set(re.findall(r"""env(?:\.get\(|\[)["']((?:CICD|GITHUB|RUNNER)_[A-Z_]+)""", text))
+    told = " ".join([*VARIABLES, *VARIABLES.values()])
+    # The first is between bootstrap and us; the others only make a name or a path nicer.
+    unsaid = {"CICD_ENVIRONMENT", "GITHUB_WORKFLOW", "GITHUB_WORKSPACE", "RUNNER_TOOL_CACHE"}
+    assert {name for name in read if name not in told} <= unsaid

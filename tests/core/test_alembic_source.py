@@ -140,7 +140,19 @@ def test_without_alembic_ini() -> None:
 
 
 def test_no_migration_yet() -> None:
-    assert head(read_migrations(files())) == ""
+    assert head(read_migrations({**files(), "migrations/env.py": "x = 1"})) == ""
+
+
+def test_a_folder_that_is_not_there_is_refused_and_not_taken_for_one_without_migrations() -> None:
+    with pytest.raises(ConfigError, match=r"`migrations`, and the release has no migrations/env.py.*deploy.files"):
+        read_migrations(files())
+    with pytest.raises(ConfigError, match=r"has no app:migrations/env.py"):
+        read_migrations({"alembic.ini": "[alembic]\nscript_location = app:migrations\n"})
+
+
+def test_migrations_beside_alembic_ini() -> None:
+    ini = {"alembic.ini": "[alembic]\nscript_location = .\n", "env.py": "x = 1"}
+    assert [one.revision for one in read_migrations({**ini, "versions/1.py": source("1", None)})] == ["1"]
 
 
 def test_a_python_file_that_is_no_migration() -> None:

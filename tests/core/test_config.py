@@ -4,7 +4,7 @@ import jsonschema
 import pytest
 import yaml
 
-from cicd.core.config import config_schema, deploy_of, environment_of, parse_config, suite_of
+from cicd.core.config import Deploy, config_schema, deploy_of, environment_of, parse_config, suite_of
 from cicd.errors import ConfigError, UnknownEnvironment, UnknownSuite
 
 FULL = """
@@ -56,6 +56,12 @@ def test_the_whole_of_it() -> None:
             "{router: 1, blue: 2, green: 3}}}",
             "there is no environment `tes`",
         ),
+        (
+            "version: 1\napp: a\ndeploy: {run: x}\nenvironments: {dev: {approval: true, ports: "
+            "{router: 1, blue: 2, green: 3}}}",
+            "environments.dev.approval: should be one of `issue`, `none`, `required`, is `True`",
+        ),
+        ("version: true\napp: a", "version: should be `1`, is `True`"),
         (
             "version: 1\napp: a\ndeploy: {run: x}\nenvironments: {dev: {after: dev, ports: "
             "{router: 1, blue: 2, green: 3}}}",
@@ -135,6 +141,27 @@ def test_what_could_not_be_run_is_said_before_anything_is(deploy: str, said: str
 def test_a_name_does_not_end_with_a_line() -> None:
     with pytest.raises(ConfigError, match="app: should be"):
         parse_config('version: 1\napp: "x\\n"', "cicd.yml")
+
+
+def test_an_unknown_environment_before_is_told_once() -> None:
+    ports = "ports: {{router: {0}1, blue: {0}2, green: {0}3}}"
+    staging = f"staging: {{after: devv, {ports.format(1)}}}"
+    production = f"production: {{after: staging, {ports.format(2)}}}"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f"version: 1\napp: a\ndeploy: {{run: x}}\nenvironments: {{{production}, {staging}}}", "cicd.yml")
+    assert str(caught.value).count("devv") == 1
+    assert "environments.staging.after: there is no environment `devv`" in str(caught.value)
+
+
+def test_defaults_are_shown_as_they_are_written() -> None:
+    """The default of a whole section too: whoever copies it into the file is understood."""
+    about = config_schema()["$defs"]["Deploy"]["properties"]
+    assert about["watch"]["default"] == {"for": "60s", "error-rate": "1%", "samples": 20}
+    for section in ("watch", "health", "migrations"):
+        written = yaml.safe_dump({"version": 1, "app": "a", "deploy": {"run": "x", section: about[section]["default"]}})
+        deploy = parse_config(written, "cicd.yml").deploy
+        assert deploy is not None
+        assert getattr(deploy, section) == getattr(Deploy(run="x"), section)
 
 
 def test_unknown_names_are_told_with_the_known_ones() -> None:

@@ -12,7 +12,7 @@ from tests.sweep.swept import Swept, swept
 
 pytestmark = pytest.mark.real
 Tell = Callable[[str, int], None]
-SHARDS = 8
+SHARDS = 12  # LocalHub lets a repository make 1,000 calls an hour, as GitHub does
 ROLLBACK = ["rollback", "--environment", "staging"]
 RECOVER = ["recover", "--environment", "staging"]
 LAST = "begin watch | after the line #1"  # here a promotion leaves the most to undo
@@ -41,25 +41,27 @@ def survives(site: Swept, point: str, arguments: list[str]) -> bool:
 
 def sweep(site: Swept, tell: Tell, number: int, of: int) -> None:
     """This shard's share of the points of a promotion, a rollback, and a recovery that is killed too."""
-    met = 0
+    missed: list[str] = []
     points = {"promotion": site.points(site.promotion())}
     points["rollback"] = site.points(ROLLBACK)
     assert site.kill(LAST, site.promotion())
     points["recovery"] = site.points(RECOVER)
     mine = {what: share(found, number, of) for what, found in points.items()}
     for point in mine["promotion"]:
-        met += survives(site, point, site.promotion())
+        missed += [] if survives(site, point, site.promotion()) else [point]
     for point in mine["rollback"]:
         assert not (said := site.run(site.promotion())), said
-        met += survives(site, point, ROLLBACK)
+        missed += [] if survives(site, point, ROLLBACK) else [point]
     for point in mine["recovery"]:
         assert site.kill(LAST, site.promotion())
-        met += survives(site, point, RECOVER)
+        missed += [] if survives(site, point, RECOVER) else [point]
     tried = sum(map(len, mine.values()))
     tell("kill points tried", tried)
-    tell("kill points met and survived", met)
+    tell("kill points met and survived", tried - len(missed))
     tell("requests meanwhile, none of them lost", site.traffic.sent)
-    assert met > tried * 0.8, "too many points are not met a second time: their names differ from run to run"
+    for point in missed:
+        tell(f"not met a second time: {point}", 1)
+    assert len(missed) < tried * 0.2, f"the names of points differ from run to run: {missed}"
 
 
 @pytest.mark.timeout(300)

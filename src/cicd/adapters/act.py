@@ -6,8 +6,10 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +17,13 @@ from typing import Any
 
 from cicd.adapters.process import run, which
 from cicd.adapters.runner import Runner
-from cicd.errors import ToolMissing
+from cicd.errors import PrepareFailed, ToolMissing
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 OURS = "org/cicd@v1"
+LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "self-hosted")  # this machine is a runner of each
+UNQUOTED = re.compile(r"[\w/.,:@%+=-]+")  # paths that bash reads as one word; act gives it its own without quotes
+NOISE = re.compile(r"Couldn't get a valid docker connection|LocalRepositoryCache ")
 SHIPPED = ("action.yml", "actions", ".github", "bin", "requirements", "src")
 # What a job needs of this machine: programs, language, how the package index is reached. All else stays out.
 KEPT = re.compile(
@@ -63,6 +68,24 @@ def program(runner: Runner) -> Path:
     return Path(found)
 
 
+def new_folder(prefix: str) -> Path:
+    """A private folder for act's files. Raises PrepareFailed when every temp folder has a path that act cannot use."""
+    for base in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp's names cannot be guessed
+        if UNQUOTED.fullmatch(base) and os.access(base, os.W_OK):
+            return Path(tempfile.mkdtemp(prefix=prefix, dir=base))
+    raise PrepareFailed(
+        f"act cannot work below `{tempfile.gettempdir()}`",
+        cause="it gives paths to bash without quotes, and this one has a space or another sign that bash reads",
+        next_step="set TMPDIR to a folder whose path has letters, digits, `-`, `_` and `.` alone",
+    )
+
+
+def home(runner: Runner) -> str:
+    """Where environments are kept: where our own came from, so that a job finds them there; empty for nowhere."""
+    folder = runner.env.get("CICD_ENVIRONMENT", "")
+    return folder.rpartition("/")[0] or runner.env.get("CICD_HOME", "")
+
+
 def lay_out_ours(folder: Path) -> Path:
     """What a release of this checkout ships, as a folder. act copies it for every `uses:`, so it is kept small."""
     ours = folder / "cicd"
@@ -78,7 +101,9 @@ def lay_out_ours(folder: Path) -> Path:
 def command(act: Path, job: Job, folder: Path) -> list[str]:
     """argv; secrets, variables and inputs are in files of `folder`, so that no other process can read them here."""
     argv = [str(act), job.event, "--directory", str(job.repository), "--workflows", str(job.repository / job.workflow)]
-    argv += ["--platform", "ubuntu-latest=-self-hosted", "--local-repository", f"{OURS}={folder / 'cicd'}"]
+    for label in LABELS:
+        argv += ["--platform", f"{label}=-self-hosted"]
+    argv += ["--local-repository", f"{OURS}={folder / 'cicd'}"]
     argv += ["--action-offline-mode", "--json", "--eventpath", str(folder / "event.json")]
     argv += ["--env-file", str(folder / "env"), "--secret-file", str(folder / "secrets")]
     argv += ["--var-file", str(folder / "empty"), "--input-file", str(folder / "empty")]
@@ -100,13 +125,8 @@ def dotenv(values: Mapping[str, str]) -> str:
     return "".join(f'{name}="{value}"\n' for name, value in escaped.items())
 
 
-def execute(job: Job, folder: Path, runner: Runner, each: Callable[[dict[str, Any]], None]) -> bool:
-    """Run it to its end; gives whether it succeeded.
-
-    Args:
-        folder: for act's files; private.
-        each: called with every line of act's log, as a value.
-    """
+def lay_out(job: Job, folder: Path) -> None:
+    """Write act's files into a private folder."""
     (folder / "home").mkdir(parents=True, exist_ok=True)
     if not (folder / "cicd").exists():
         lay_out_ours(folder)
@@ -117,11 +137,35 @@ def execute(job: Job, folder: Path, runner: Runner, each: Callable[[dict[str, An
         with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
 
+
+def printed(job: Job, folder: Path, runner: Runner) -> str:
+    """The act command for a shell, with its files in `folder`. What it runs in is in a file: there may be secrets."""
+    lay_out(job, folder)
+    kept = environment(runner.env, folder).items()
+    clean = "\n".join(["#!/bin/sh", "exec env -i \\", *(f"  {shlex.quote(f'{k}={v}')} \\" for k, v in kept), '  "$@"'])
+    script = folder / "clean"
+    with open(os.open(script, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700), "w", encoding="utf-8") as file:
+        file.write(clean + "\n")
+    argv = [part for part in command(program(runner), job, folder) if part != "--json"]
+    return shlex.join([str(script), *argv])
+
+
+def execute(job: Job, folder: Path, runner: Runner, each: Callable[[dict[str, Any]], None]) -> bool:
+    """Run it to its end; gives whether it succeeded.
+
+    Args:
+        folder: for act's files; private.
+        each: called with every line of act's log that tells something, as a value.
+    """
+    lay_out(job, folder)
+
     def line(text: str) -> None:
         try:
-            each(json.loads(text))
+            said = json.loads(text)
         except ValueError:
-            each({"msg": text, "level": "info"})
+            said = {"msg": text, "level": "info"}
+        if not NOISE.match(str(said.get("msg", ""))):
+            each(said)
 
     argv = command(program(runner), job, folder)
     return run(argv, env=environment(runner.env, folder), cwd=folder, check=False, each_line=line).code == 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cicd.adapters.github_calls import PATIENCE, Calls
+from cicd.adapters.github_issues import GitHubIssues
 from cicd.adapters.github_lock import GitHubLocks
 from cicd.adapters.github_standing import Standing, part_of, read_standing, standing_query
 from cicd.adapters.runner import Runner
@@ -33,8 +34,9 @@ class GitHub:
             missing = "token" if not token else "repository (GITHUB_REPOSITORY)"
             raise NoToken(
                 f"GitHub is needed and no {missing} was given",
-                cause="outside of a workflow nothing sets it",
-                next_step="set GITHUB_TOKEN and GITHUB_REPOSITORY=owner/name, or give `token`",
+                cause="outside of a workflow nothing sets it, and a step only has it if it is passed on",
+                next_step="set GITHUB_TOKEN and GITHUB_REPOSITORY=owner/name, or give `token`; on the target itself"
+                " `cicd rollback --offline` needs neither",
             )
         self.repository = runner.repository
         self.is_local = False
@@ -121,6 +123,10 @@ class GitHub:
         other = GitHub(self._runner, self._token)
         other._made = self._made
         return GitHubLocks(self._made, other._request, lambda name: other.standing([name]).locks[name])
+
+    def issues(self) -> GitHubIssues:
+        """The issues in which approvals are asked for."""
+        return GitHubIssues(self._made, self._request)
 
     def reviews(self, run_id: str) -> list[Review]:
         """The reviews of a run."""

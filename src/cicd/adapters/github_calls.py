@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import tenacity
 
@@ -177,8 +178,18 @@ def explain(error: Exception, what: str) -> CicdError:
     return GitHubUnavailable(
         f"GitHub did not answer for {what}: {f'{status} {said}' if status else told}",
         cause="it is away, or the network is",
-        next_step="run it again when https://www.githubstatus.com is green; what runs was not touched",
+        next_step=f"run it again when {_whoever_answers(error)}; what runs was not touched",
     )
+
+
+def _whoever_answers(error: Exception) -> str:
+    """What to wait for: GitHub, or the server that was asked, which may be a LocalHub or a company's own."""
+    asked = urlsplit(str(getattr(getattr(error, "request", None), "url", None) or ""))
+    if asked.hostname == "api.github.com":
+        return "https://www.githubstatus.com is green"
+    if asked.hostname:
+        return f"{asked.scheme}://{asked.netloc.rpartition('@')[2]} answers"
+    return "the server of GITHUB_API_URL answers (https://www.githubstatus.com for github.com)"
 
 
 def _message(error: Exception) -> str:

@@ -75,6 +75,11 @@ class Runner:
         return self.env.get("GITHUB_SHA", "")
 
     @property
+    def event(self) -> str:
+        """Name of the event that started the run; empty outside of a workflow."""
+        return self.env.get("GITHUB_EVENT_NAME", "")
+
+    @property
     def actor(self) -> str:
         return self.env.get("GITHUB_ACTOR", "")
 

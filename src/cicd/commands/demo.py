@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cicd.adapters.act import new_folder
 from cicd.adapters.runner import Runner
 from cicd.adapters.services.job import Job, State
 from cicd.adapters.together import interruptible
 from cicd.demo.figures import figures, machine
 from cicd.demo.stage import Stage, close_stage, open_stage
 from cicd.demo.story import Story, Told
-from cicd.errors import CicdError
+from cicd.errors import CicdError, UsageError
 
 ABOUT = """A real service goes dev → staging → production through approvals, under load. Then a broken release comes, is
 caught and taken back; then somebody rolls back by hand. The example's own workflow files run (act), LocalHub
@@ -46,15 +46,30 @@ def main(arguments: Sequence[str]) -> int:
     runner = Runner.here()
     runner.stream = sys.stdout
     console = Console(highlight=False, soft_wrap=True, no_color=not runner.is_terminal)
-    folder = Path(tempfile.mkdtemp(prefix="cicd-demo-"))
+    folder: Path | None = None
     try:
+        for file in filter(None, (given.json, given.board)):
+            require_writable(Path(file))
+        folder = new_folder("cicd-demo-")
         with interruptible():
             return perform(given, runner, console, folder)
     except CicdError as error:
-        console.print(f"[red]✗[/red] {error}", markup=True)
+        console.print("[red]✗[/red]", end=" ", markup=True)
+        console.print(str(error), markup=False)
         return error.code
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_writable(path: Path) -> None:
+    """Whether a file can be written is known before two minutes have gone by. Raises UsageError."""
+    if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise UsageError(
+            f"{path} cannot be written",
+            cause="it is a folder" if path.is_dir() else "its folder is not there, or is not yours",
+            next_step="give another file, or make its folder first",
+        )
 
 
 def perform(given: argparse.Namespace, runner: Runner, console: Console, folder: Path) -> int:

@@ -1,27 +1,24 @@
 """What promote, rollback and recover have in common: what dead runs left, the attempt, its place in the ledger."""
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 
 import msgspec
 
 from cicd.adapters.github import GitHub
-from cicd.adapters.heartbeat import Heartbeat, holding
+from cicd.adapters.heartbeat import Heartbeat
 from cicd.adapters.runner import Runner
+from cicd.commands.answer import answer
 from cicd.commands.execute import Execution, Outcome
 from cicd.commands.read import Site
 from cicd.commands.steps import TargetSteps
-from cicd.core.deployment_summary import outcome_markdown
 from cicd.core.journal import Closed, Entry
 from cicd.core.ledger import BY_HAND, Deployment, Payload, replaced_by, without_verdict
-from cicd.core.lock import Claimant, Seen, place_of
 from cicd.core.plan import Plan
 from cicd.core.release import redact
 from cicd.core.results import Result
-from cicd.errors import CicdError, Inconclusive, Interrupted, JournalFailed, RolledBack, Unfinished
+from cicd.errors import CicdError, Interrupted, JournalFailed, Unfinished
 
 
 @dataclass
@@ -210,65 +207,6 @@ class Deployer:
         self.runner.annotate("warning", text, title="cicd")
 
 
-@contextmanager
-def locked(
-    site: Site,
-    runner: Runner,
-    hub: GitHub | None,
-    what: str,
-    seen: Seen | None = None,
-    *,
-    wait: float = 0.0,
-    tolerate: tuple[type[CicdError], ...] = (),
-) -> Iterator[Heartbeat | None]:
-    """Hold an environment: first on its target, then on GitHub for all targets and people.
-
-    In this order a lock on GitHub that came from this target, whose own lock was free, belongs to a run that died.
-
-    Args:
-        hub: None to hold the target alone.
-        seen: the lock on GitHub, if it was looked at already.
-        wait: seconds to wait for another holder.
-        tolerate: errors of the claim on GitHub with which the target's own lock is enough.
-
-    Raises:
-        Locked: says who holds it.
-    """
-    with ExitStack() as stack:
-        stack.enter_context(site.target.lock({"run": runner.run_id, "actor": runner.actor, "what": what}, wait=wait))
-        if hub is None:
-            yield None
-            return
-        claimant = claimant_of(site, runner, what)
-        above = site.target.fence()
-        try:
-            beat = stack.enter_context(
-                holding(hub.locks(), site.name, claimant, seen, above=above, wait=wait, say=runner.say)
-            )
-        except tolerate as error:
-            runner.annotate(
-                "warning", f"Only the target is locked, not the environment on GitHub: {error}", title="cicd"
-            )
-            yield None
-            return
-        site.target.raise_fence(beat.token)
-        yield beat
-
-
-def claimant_of(site: Site, runner: Runner, what: str) -> Claimant:
-    """Who wants the lock on GitHub, and for what."""
-    place = place_of(site.target.key(), site.name)
-    return Claimant(key=claim_of(runner, site.name), by=runner.actor, what=what, run=runner.run_url, place=place)
-
-
-def claim_of(runner: Runner, environment: str) -> str:
-    """The lock's claimant: the same for all calls of one job, so that a later attempt of it takes its lock over."""
-    if not runner.run_id:
-        return f"local-{token_hex(6)}/1/cli/{environment}"
-    attempt, job = runner.env.get("GITHUB_RUN_ATTEMPT", "1"), runner.env.get("GITHUB_JOB", "cli")
-    return f"{runner.run_id}/{attempt}/{job}/{environment}"
-
-
 def secrets_of(site: Site, plan: Plan) -> list[str]:
     """Values of the secret settings of both releases of a plan, as far as they lie on the target."""
     ids = [release.id for release in (plan.release, plan.replaces) if release]
@@ -279,56 +217,3 @@ def key_of(runner: Runner, environment: str) -> str:
     """Names one attempt, and finds it again in the ledger; a job may make several, so it is not made of names alone."""
     run = f"{runner.run_id}.{runner.env.get('GITHUB_RUN_ATTEMPT', '1')}" if runner.run_id else "local"
     return f"{run}/{runner.env.get('GITHUB_JOB', 'cli')}/{environment}/{token_hex(6)}"
-
-
-def answer(plan: Plan, outcome: Outcome, number: int, approved_by: list[str], secrets: list[str]) -> Result:
-    """The result of a deployment."""
-    error = explained(plan, outcome)
-    running = outcome.running.release
-    message = f"{plan.release.name} is {outcome.verdict} in {plan.environment}"
-    if error:
-        message = redact(str(error), secrets)
-    return Result(
-        decision="failed" if error else "done",
-        reason_code=error.reason if error else "ok",
-        message=message,
-        outputs={
-            "release": running.id if running else "",
-            "deployment": str(number),
-            "verdict": outcome.verdict,
-        },
-        data={
-            "environment": plan.environment,
-            "release": plan.release.id,
-            "version": plan.release.version,
-            "image": plan.release.image,
-            "schema_revision": running.schema if running else "",
-            "replaces": plan.replaces.id if plan.replaces else "",
-            "rollback_class": plan.rollback_class,
-            "seconds": outcome.seconds,
-            "rollback_seconds": outcome.rollback_seconds,
-            "approved_by": approved_by,
-        },
-        summary=outcome_markdown(plan, outcome.verdict, message, outcome.seconds, approved_by),
-        exit_code=error.code if error else 0,
-    )
-
-
-def counted(result: Result, hub: GitHub | None) -> Result:
-    """With the number of calls that it took, the last ones included."""
-    calls = hub.calls if hub else 0
-    return msgspec.structs.replace(result, data={**result.data, "github_calls": calls})
-
-
-def explained(plan: Plan, outcome: Outcome) -> CicdError | None:
-    """The error to end with: a failure after the switch says that, and how, the environment went back."""
-    error = outcome.error
-    if error is None or isinstance(error, Inconclusive) or outcome.verdict != "rolled-back":
-        return error
-    back = plan.replaces.name if plan.replaces else "nothing (there was no release before)"
-    took = f" in {outcome.rollback_seconds:.2f} s" if outcome.rollback_seconds is not None else ""
-    return RolledBack(
-        f"{plan.release.name} was taken back and {back} has the traffic again{took}. {error.what}",
-        cause=error.cause,
-        next_step=error.next_step,
-    )

@@ -10,7 +10,7 @@ from cicd.adapters.github_standing import Standing
 from cicd.adapters.ports import require_free
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import relation
-from cicd.commands.deploy import claimant_of
+from cicd.commands.hold import claimant_of
 from cicd.commands.propose import Proposal, propose
 from cicd.commands.read import Project
 from cicd.commands.rehearse import demanding

@@ -5,14 +5,17 @@ from dataclasses import replace
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
+from cicd.commands.answer import counted
 from cicd.commands.approval import require_approval
-from cicd.commands.deploy import Deployer, counted, locked
+from cicd.commands.deploy import Deployer
+from cicd.commands.hold import locked
 from cicd.commands.preflight import environments, examine
 from cicd.commands.propose import Proposal, lost_secrets, propose
 from cicd.commands.read import Project, Site
 from cicd.commands.rehearse import rehearse
 from cicd.contract import Promote
 from cicd.core.deployment_summary import plan_markdown
+from cicd.core.issue_gate import Asked
 from cicd.core.ledger import current
 from cicd.core.preflight import first_of, refusals
 from cicd.core.release import bare_digest, full_sha
@@ -27,8 +30,14 @@ def main(inputs: Promote, runner: Runner) -> Result:
         return promote(inputs, runner, project, GitHub(runner, inputs.token))
 
 
-def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> Result:
-    """read → recover → decide → refuse → approve → lock → do → record."""
+def promote(
+    inputs: Promote, runner: Runner, project: Project, hub: GitHub, approved_by: list[str] | None = None
+) -> Result:
+    """read → recover → decide → refuse → approve → lock → do → record.
+
+    Args:
+        approved_by: who has approved this plan already, by an issue; None: nobody yet.
+    """
     site, dry = project.site, inputs.dry_run == "true"
     image, sha = bare_digest(inputs.image), inputs.sha and full_sha(inputs.sha)
     standing = hub.standing(environments(project))
@@ -63,15 +72,18 @@ def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> R
         )
     if inputs.plan and inputs.plan != proposal.plan.hash:
         raise another_plan(inputs.plan, proposal)
-    approved_by = require_approval(
-        hub,
-        runner,
-        site.name,
-        project.environment.approval == "required",
-        facts.protection,
-        minutes(inputs.approval_timeout) * 60,
-        plan_markdown(proposal.plan),
-    )
+    if approved_by is None and project.environment.approval == "issue":
+        return ask(project, runner, hub, proposal)
+    if approved_by is None:
+        approved_by = require_approval(
+            hub,
+            runner,
+            site.name,
+            project.environment.approval == "required",
+            facts.protection,
+            minutes(inputs.approval_timeout) * 60,
+            plan_markdown(proposal.plan),
+        )
     what = f"promote {proposal.plan.release.name}"
     with locked(site, runner, hub, what, standing.locks[site.name]) as deployer.beat:
         deployer.recover()
@@ -83,6 +95,26 @@ def promote(inputs: Promote, runner: Runner, project: Project, hub: GitHub) -> R
         result = deployer.carry_out(now.plan, steps, approved_by, now.secrets)
         result = rehearse(project, deployer, now, result, approved_by)
     return counted(result, hub)
+
+
+def ask(project: Project, runner: Runner, hub: GitHub, proposal: Proposal) -> Result:
+    """Ask for an approval by an issue, and end: no runner waits for it."""
+    plan = proposal.plan
+    asked = Asked(
+        environment=plan.environment,
+        image=plan.release.image,
+        sha=plan.release.sha,
+        plan=plan.hash,
+        version=plan.release.version,
+        by=runner.actor,
+    )
+    issue = hub.issues().ask(asked, plan_markdown(plan), project.environment.approvers)
+    return Result(
+        decision="waiting",
+        message=f"`{plan.environment}` waits for an approval: issue #{issue.number}, {issue.url}",
+        data={"issue": issue.number, "plan": plan.hash, "github_calls": hub.calls},
+        summary=f"Asked for approval in #{issue.number}.\n\n{plan_markdown(plan)}",
+    )
 
 
 def runs_already(proposal: Proposal, site: Site) -> bool:

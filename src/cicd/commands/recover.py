@@ -4,7 +4,8 @@ from cicd.adapters.github import GitHub
 from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
-from cicd.commands.deploy import Deployer, locked
+from cicd.commands.deploy import Deployer
+from cicd.commands.hold import locked
 from cicd.commands.read import Project, Site, read_config
 from cicd.contract import Recover
 from cicd.core.results import Result

@@ -6,10 +6,13 @@ from cicd.adapters.github import GitHub
 from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
-from cicd.commands.deploy import Deployer, counted, locked, secrets_of
+from cicd.commands.answer import counted
+from cicd.commands.deploy import Deployer, secrets_of
+from cicd.commands.hold import locked
 from cicd.commands.propose import SHORTEST_SECRET
 from cicd.commands.read import Site, read_config, site_of_target
 from cicd.contract import Rollback
+from cicd.core.config import environment_of
 from cicd.core.deployment_summary import plan_markdown
 from cicd.core.ledger import last_healthy, poisoned
 from cicd.core.migrations import Migration, between, why_no_way_back
@@ -22,16 +25,22 @@ PATIENCE = 120.0  # seconds that a rollback waits for a deployment that is under
 
 def main(inputs: Rollback, runner: Runner) -> Result:
     """Build what rollback needs, and run it: the target alone, and GitHub unless it is to be left out."""
-    site = site_of_target(inputs.environment, app_of(inputs), runner)
+    site = site_of_target(inputs.environment, inputs.app or app_of(inputs), runner)
     with interruptible():
         return rollback(inputs, runner, site, None if inputs.offline == "true" else GitHub(runner, inputs.token))
 
 
 def app_of(inputs: Rollback) -> str:
-    """The application: as given, else as the config says; empty where there is no config."""
-    if inputs.app or not (Path(inputs.working_directory) / inputs.config).exists():
-        return inputs.app
-    return read_config(inputs.working_directory, inputs.config).app
+    """The application, as the config says; empty where there is none.
+
+    Raises:
+        UnknownEnvironment: the config has other ones: a misspelled name is told as such.
+    """
+    if not (Path(inputs.working_directory) / inputs.config).exists():
+        return ""
+    config = read_config(inputs.working_directory, inputs.config)
+    environment_of(config, inputs.environment)
+    return config.app
 
 
 def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub | None) -> Result:

@@ -4,6 +4,7 @@ It is green only when all of them say so; what cannot be read is red.
 """
 
 import shlex
+import shutil
 import tempfile
 from dataclasses import dataclass
 from os.path import isfile
@@ -47,6 +48,7 @@ class Plan:
         limit: seconds.
         junit: where a report is expected; None: pytest is told to write one into `scratch`.
         scratch: where a folder for this run's own files is made.
+        keeps: whether that folder stays, the report in it: a runner removes it with the job's temp folder.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Plan:
     junit: Path | None
     gate: CoverageGate
     scratch: Path
+    keeps: bool
 
 
 def main(inputs: RunSuite, runner: Runner) -> Result:
@@ -71,8 +74,13 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
         UsageError, ConfigError, UnknownSuite: before anything was run. ToolMissing: the command's program is not there.
     """
     plan = decide(inputs, read_config(inputs), runner)
-    outcome, junit = execute(plan, runner, start)
-    return report(plan, outcome, junit, runner)
+    scratch = _scratch(plan.scratch)
+    try:
+        outcome, junit = execute(plan, scratch, runner, start)
+        return report(plan, outcome, junit, runner)
+    finally:
+        if not plan.keeps:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read_config(inputs: RunSuite) -> Config | None:
@@ -114,6 +122,7 @@ def decide(inputs: RunSuite, config: Config | None, runner: Runner) -> Plan:
         junit=folder / junit if junit else None,
         gate=gate,
         scratch=runner.temp,
+        keeps=bool(runner.env.get("RUNNER_TEMP")),
     )
 
 
@@ -138,11 +147,10 @@ def _minutes(text: str) -> float:
     return minutes
 
 
-def execute(plan: Plan, runner: Runner, start: Start) -> tuple[Outcome, Path]:
+def execute(plan: Plan, scratch: Path, runner: Runner, start: Start) -> tuple[Outcome, Path]:
     """Run the command and read what it leaves: the outcome, and where the report is."""
     inherited = {name: value for name, value in runner.env.items() if not name.startswith("CICD_INPUT_")}
     env = {**inherited, **plan.command.env}
-    scratch = _scratch(plan.scratch)
     command, junit = _reporting(plan, scratch, env)
     coverage_json, why = scratch / "coverage.json", ""
     python: tuple[str, ...] = ()
@@ -235,7 +243,7 @@ def report(plan: Plan, outcome: Outcome, junit: Path, runner: Runner) -> Result:
             "tests": str(seen.ran),
             "failed": str(seen.failed),
             "coverage": gate.found.shown if gate.found else "",
-            "junit": str(junit) if isfile(junit) else "",
+            "junit": str(junit) if isfile(junit) and (plan.keeps or plan.junit) else "",
         },
         data=_data(outcome, error),
         summary=suite_summary(outcome, error, SUMMARY_LIMIT),

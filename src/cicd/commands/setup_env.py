@@ -1,7 +1,8 @@
 """setup-env: servers, interpreter and dependencies side by side, then the schema.
 
-Servers of an earlier step of the job are used again when they have the version and at least the settings asked for;
-otherwise a new, empty one takes their place once it is ready. They end with the job (adapters/services/job.py).
+Servers of an earlier step of the job for the same project are used again when they have the version and at least the
+settings asked for; otherwise a new, empty one takes their place once it is ready. Another project (another
+working-directory) gets servers of its own. They end with the job (adapters/services/job.py).
 """
 
 import os
@@ -21,7 +22,7 @@ from cicd.adapters.process import Completed, run
 from cicd.adapters.python_env import Python, Venv, ensure_venv, find_python
 from cicd.adapters.requirements import Requirements, find_requirements
 from cicd.adapters.runner import Runner
-from cicd.adapters.services import SERVICES
+from cicd.adapters.services import SERVICES, postgres
 from cicd.adapters.services.job import Job, Server
 from cicd.adapters.services.server import check_settings, start
 from cicd.adapters.together import interruptible, together
@@ -31,7 +32,7 @@ from cicd.core.config import Config, Deploy, parse_config
 from cicd.core.markdown import inline
 from cicd.core.results import Result
 from cicd.core.services import Wanted, wanted_services, will_do
-from cicd.errors import ConfigError, UsageError
+from cicd.errors import ConfigError, MigrationFailed, UsageError
 
 ALEMBIC = "alembic"
 MIGRATION_LIMIT = 1800.0  # seconds
@@ -64,7 +65,7 @@ def main(inputs: SetupEnv, runner: Runner) -> Result:
     """Bring up what the project needs and export how to reach it."""
     with interruptible():
         plan = decide(inputs, read_optional_config(inputs))
-        with Job.opened(runner) as job:
+        with Job.opened(runner, plan.folder) as job:
             return bring_up(plan, job, runner, start)
 
 
@@ -186,16 +187,27 @@ def _migrate(plan: Plan, servers: Mapping[str, Server], venv: Venv | Python, run
     if plan.schema and plan.check:
         python = str(_interpreter(venv))
         tried = check_migrations(plan.schema, plan.check, plan.folder, python, env, partial(_in_project, plan), runner)
-    in_project, command, revision = partial(_in_project, plan, env), shlex.join(plan.migrate), ""
-    if plan.migrate == [ALEMBIC]:
-        revision = alembic.upgrade(in_project, python=str(_interpreter(venv)))
-    else:
-        done = in_project(plan.migrate)
-        if done.code or done.timed_out:
-            raise alembic.failure(done, command, again=command)
+    command = shlex.join(plan.migrate)
+    try:
+        revision = _brought_up_to_date(plan, partial(_in_project, plan, env), str(_interpreter(venv)))
+    except MigrationFailed as failure:
+        if env.get(postgres.VARIABLE):
+            raise
+        next_step = "add `postgres` to the services, or set the variable before"
+        raise alembic.without_url(failure, postgres.VARIABLE, next_step) from failure
     seconds = round(time.monotonic() - started, 3)
     runner.say(f"Schema brought up to date by `{command}` in {seconds:.1f} s" + (f": {revision}" if revision else ""))
     return {"command": command, "revision": revision, "seconds": seconds, **tried}
+
+
+def _brought_up_to_date(plan: Plan, in_project: alembic.Run, python: str) -> str:
+    """Migrate; gives the revision, if that can be told. Raises MigrationFailed."""
+    if plan.migrate == [ALEMBIC]:
+        return alembic.upgrade(in_project, python=python)
+    done, command = in_project(plan.migrate), shlex.join(plan.migrate)
+    if done.code or done.timed_out:
+        raise alembic.failure(done, command, again=command)
+    return ""
 
 
 def _in_project(plan: Plan, env: Mapping[str, str], argv: Sequence[str]) -> Completed:

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 
@@ -26,33 +27,39 @@ EXECUTES = {"execute", "exec_driver_sql", "scalar", "scalars"}
 
 
 def script_folder(alembic_ini: str) -> str:
-    """Where alembic.ini says the migrations are, relative to it."""
+    """Where alembic.ini says the migrations are, relative to it; empty for beside it."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(alembic_ini)
     except configparser.Error as error:
         raise ConfigError(f"alembic.ini cannot be read: {error}", next_step="mend the file") from error
     location = parser.get("alembic", "script_location", fallback="migrations")
-    return re.sub(r"^%\(here\)s/?", "", location).strip("/")
+    folder = posixpath.normpath(re.sub(r"^%\(here\)s/?", "", location).strip("/"))
+    return "" if folder == "." else folder
 
 
 def read_migrations(files: Files) -> list[Migration]:
     """The migrations of a release, first to last.
 
     Raises:
-        ConfigError: no alembic.ini, a migration that cannot be read, or more than one head.
+        ConfigError: no alembic.ini or nothing where it points to, a migration that cannot be read, or several heads.
     """
     if "alembic.ini" not in files:
         raise ConfigError(
-            "deploy.migrate is alembic, but the image has no alembic.ini", next_step="add it to deploy.files"
+            "deploy.migrate is alembic, but the release has no alembic.ini",
+            cause="it is not committed in the project's folder, or deploy.files leaves it out",
+            next_step="commit alembic.ini; if deploy.files names anything, name it there too",
         )
-    folder = f"{script_folder(files['alembic.ini'])}/versions/"
-    found = [
-        migration
-        for path, text in sorted(files.items())
-        if path.startswith(folder) and path.endswith(".py") and (migration := read_migration(text, path))
-    ]
-    return in_order(found)
+    folder = script_folder(files["alembic.ini"])
+    env, versions = posixpath.join(folder, "env.py"), posixpath.join(folder, "versions", "")
+    found = {path: text for path, text in sorted(files.items()) if path.startswith(versions) and path.endswith(".py")}
+    if env not in files and not found:
+        raise ConfigError(
+            f"alembic.ini says that the migrations are in `{folder or '.'}`, and the release has no {env}",
+            cause="the folder is not committed, deploy.files leaves it out, or script_location is another",
+            next_step="commit it, name it in deploy.files if that names anything, or mend script_location",
+        )
+    return in_order([migration for path, text in found.items() if (migration := read_migration(text, path))])
 
 
 def read_migration(text: str, path: str) -> Migration | None:

@@ -150,14 +150,17 @@ class Ports(_Section, frozen=True):
 class Environment(_Section, frozen=True):
     """A GitHub Environment: what comes before it, whether somebody must approve, its own settings, canary and watch.
 
-    `rehearse` wants proof from the environment before: a promotion there goes back to what runs here, and forth again.
+    `approval: required` wants required reviewers on GitHub; `issue` asks one of `approvers` by an issue, where the
+    repository's plan has no reviewers. `rehearse` wants proof from the environment before: a promotion there goes back
+    to what runs here, and forth again.
     `checks` names check runs or commit statuses that must have succeeded on the commit. Its own `freeze` replaces that
     of the top level; an empty list is none.
     """
 
     ports: Ports
     after: str = ""
-    approval: Literal["required", "none"] = "none"
+    approval: Literal["required", "issue", "none"] = "none"
+    approvers: list[str] = []
     rehearse: bool = False
     checks: list[str] = []
     env: dict[str, str] = {}
@@ -214,7 +217,8 @@ def _order_problems(config: Config) -> list[str]:
         before = environment.after
         while before:
             if before not in config.environments:
-                problems.append(f"environments.{seen[-1]}.after: there is no environment `{before}`")
+                if seen == [name]:  # else it is said of the one that names it
+                    problems.append(f"environments.{name}.after: there is no environment `{before}`")
                 break
             if before in seen:
                 problems.append(f"environments.{name}.after: {' → '.join([*seen, before])} is a circle")
@@ -239,6 +243,11 @@ def _port_problems(config: Config) -> list[str]:
 
 def _reference_problems(config: Config) -> list[str]:
     problems = [
+        f"environments.{name}.approvers: `approval: issue` needs them, and nothing else does"
+        for name, environment in config.environments.items()
+        if bool(environment.approvers) != (environment.approval == "issue")
+    ]
+    problems += [
         f"environments.{name}.rehearse: there is no environment before it (`after`)"
         for name, environment in config.environments.items()
         if environment.rehearse and not environment.after

@@ -1,6 +1,7 @@
 """Text of others on our pages: it comes from pull requests, and lands where links, images and HTML work."""
 
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 SIGNS = {ord(sign): f"&#{ord(sign)};" for sign in "\\`*_~[](){}<>&|#@!$"}
 
@@ -22,3 +23,10 @@ def visible(text: str) -> str:
     """Text without characters that hide or turn others round (controls, bidi marks); lines and tabs stay."""
     kept = {"\n", "\t"}
     return "".join(sign if sign in kept or unicodedata.category(sign)[0] != "C" else "�" for sign in text)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; a cell's line ends and pipes do not break it."""
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)

@@ -22,5 +22,5 @@ def read_migrations(deploy: Deploy, files: Files) -> list[Migration]:
 def folder_of(deploy: Deploy, alembic_ini: str) -> str:
     """The folder that holds the migrations' files. `alembic_ini`: its text, if there is one."""
     if deploy.migrate == "alembic":
-        return f"{alembic_source.script_folder(alembic_ini)}/versions"
+        return f"{alembic_source.script_folder(alembic_ini)}/versions".removeprefix("/")
     return deploy.migrations.folder

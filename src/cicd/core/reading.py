@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Hashable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 import msgspec
 import yaml
@@ -115,6 +115,8 @@ def _value(value: Any, kind: Any, path: str) -> Any:
         return _measure(value, kind == Percent, path)
     if kind == Moment:
         return _moment(value, path)
+    if origin is Literal:
+        return _choice(value, typing.get_args(kind), path)
     try:
         return _plainly(value, kind)
     except msgspec.ValidationError as error:
@@ -176,6 +178,14 @@ def _dict(value: Any, key_kind: Any, item_kind: Any, path: str) -> dict[str, Any
             raise _Wrong(_join(path, key), f"as a name {_plain(str(error))}") from None
         result[name] = _value(item, item_kind, _join(path, key))
     return result
+
+
+def _choice(value: Any, choices: tuple[Any, ...], path: str) -> Any:
+    for choice in choices:
+        if type(value) is type(choice) and value == choice:  # True is 1, but not as a version
+            return choice
+    named = ", ".join(f"`{choice}`" for choice in sorted(choices))
+    raise _Wrong(path, f"should be {'one of ' * (len(choices) > 1)}{named}, is {_shown(value)}")
 
 
 def _measure(value: Any, percent: bool, path: str) -> float:
@@ -241,17 +251,13 @@ SHOWING.maxlevel, SHOWING.maxlist, SHOWING.maxdict, SHOWING.maxstring, SHOWING.m
 
 def _plain(message: str) -> str:
     """msgspec's sentence without its own notion of the path."""
-    return (
-        re.sub(r" - at `.*`$", "", message)[:300]
-        .replace("Expected", "should be")
-        .replace("Invalid enum value", "is no choice:")
-    )
+    return re.sub(r" - at `.*`$", "", message)[:300].replace("Expected", "should be")
 
 
 def schema_of(kind: type) -> dict[str, Any]:
     """JSON Schema of a struct; defaults of durations and percentages in the form that users write."""
     schema = msgspec.json.schema(kind)
-    _as_written(schema)
+    _as_written(schema, schema["$defs"])
     _with_short(schema, {f"#/$defs/{one.__name__}": one.SHORT for one in _structs(kind) if hasattr(one, "SHORT")})
     return schema
 
@@ -281,12 +287,22 @@ def _with_short(schema: dict[str, Any], short: Mapping[str, str]) -> None:
     visit(schema)
 
 
-def _as_written(node: Any) -> None:
+def _as_written(node: Any, sections: dict[str, Any]) -> None:
     """Durations and percentages are numbers to msgspec, whatever their extra schema says, and strings to users."""
     for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        _as_written(child)
-    pattern = node.get("pattern", "") if isinstance(node, dict) else ""
-    if pattern in (DURATION, PERCENT) and node.get("type") == "number":
-        node["type"] = "string" if pattern == DURATION else ["string", "number"]
-        if node.get("default") is not None:
-            node["default"] = f"{node['default']:g}{'s' if pattern == DURATION else '%'}"
+        _as_written(child, sections)
+    if not isinstance(node, dict):
+        return
+    if node.get("pattern") in (DURATION, PERCENT) and node.get("type") == "number":
+        node["type"] = "string" if node["pattern"] == DURATION else ["string", "number"]
+    if "default" in node:
+        node["default"] = _written(node["default"], node, sections)
+
+
+def _written(value: Any, about: dict[str, Any], sections: dict[str, Any]) -> Any:
+    """A default in the form that users write. `about`: the schema of the value; `sections`: those of all structs."""
+    if "$ref" in about and isinstance(value, dict):
+        keys = sections[about["$ref"].rpartition("/")[2]]["properties"]
+        return {name: _written(one, keys[name], sections) for name, one in value.items() if one is not None}
+    unit = {DURATION: "s", PERCENT: "%"}.get(about.get("pattern", ""))
+    return f"{value:g}{unit}" if unit and isinstance(value, int | float) else value

@@ -6,7 +6,7 @@ import msgspec
 
 SCHEMA = 1
 
-Decision = Literal["done", "nothing-to-do", "planned", "refused", "failed"]
+Decision = Literal["done", "nothing-to-do", "planned", "waiting", "refused", "failed"]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,16 +77,10 @@ def variables(stage: Stage, run: Run, runner: Runner) -> dict[str, str]:
         "GITHUB_GRAPHQL_URL": f"{stage.hub.url}/graphql",
         "GITHUB_SERVER_URL": stage.hub.url,
         "GITHUB_RUN_ID": str(run.id),
-        "CICD_HOME": str(home(runner)),
+        "CICD_HOME": act.home(runner),
         "CICD_TARGET": str(stage.targets),
         "PATH": f"{stage.tools}{os.pathsep}{runner.env.get('PATH', '')}",
     }
-
-
-def home(runner: Runner) -> str:
-    """Where environments are kept; the same place that this command's own came from."""
-    folder = runner.env.get("CICD_ENVIRONMENT", "")
-    return folder.rpartition("/")[0] or runner.env.get("CICD_HOME", "")
 
 
 def secrets_of(stage: Stage, run: Run) -> dict[str, str]:

@@ -114,7 +114,7 @@ def _is_free(port: int) -> bool:
 
 def create_databases(server: Server, runner: Runner) -> None:
     """One database for each environment."""
-    psql = str(from_wheel("psql", runner))
+    psql = str(from_wheel("psql", runner.env))
     env = {"PGPASSWORD": server.password, "PATH": "/usr/bin:/bin"}
     for name in ENVIRONMENTS:
         query = [

@@ -12,7 +12,7 @@ from cicd.localhub.server import listen, serve, url_of, write_atomically
 
 EPILOG = """
 A first session:
-  python -m cicd.localhub --db hub.sqlite --port 8080 --admin-token-file admin.token &
+  bin/cicd localhub --db hub.sqlite --port 8080 --admin-token-file admin.token &
   A="Authorization: Bearer $(cat admin.token)"; U=http://127.0.0.1:8080
   curl -H "$A" $U/_localhub/repos -d '{"owner": "acme", "name": "shop", "path": "/path/to/a/git/checkout"}'
   curl -H "$A" $U/_localhub/users -d '{"login": "alice"}'            # answers with a token of hers
@@ -25,7 +25,7 @@ Open $U in a browser for the board, on which reviewers approve.
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
-        prog="python -m cicd.localhub",
+        prog="cicd localhub",
         description="A GitHub on this machine: its API, over real git repositories, and a board to approve on.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -17,7 +17,7 @@ from cicd.adapters.ports import HOST, require_free
 from cicd.adapters.process import Completed, ProcessId, Started, find, run, spawn, stop, with_variable
 from cicd.adapters.python_env import ensure_venv, find_python
 from cicd.adapters.runner import Runner
-from cicd.adapters.store import commit_of, image_path, unpack, verified
+from cicd.adapters.store import built_from, image_path, unpack, verified
 from cicd.adapters.target import Target, write_private
 from cicd.core.release import Record
 from cicd.errors import PrepareFailed
@@ -50,7 +50,7 @@ class ProcessEngine:
         return verified(self.target.root, image)
 
     def commit(self, image: str) -> str:
-        return commit_of(image_path(self.target.root, image))
+        return built_from(image_path(self.target.root, image))
 
     def size(self, image: str) -> int:
         return image_path(self.target.root, image).stat().st_size

@@ -4,7 +4,7 @@ A driver knows how; a migrator lets it do so with a release's code and settings,
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cicd.adapters.engines import Engine
 from cicd.adapters.migrators import alembic, command
@@ -13,6 +13,9 @@ from cicd.adapters.migrators.alone import run_alone
 from cicd.core.config import Migrations
 from cicd.core.migrations import Migration
 from cicd.core.release import Record
+from cicd.errors import MigrationFailed
+
+T = TypeVar("T")
 
 
 class Migrator(Protocol):
@@ -84,13 +87,26 @@ class ByDriver:
     """With the driver that the release's own record names: it knows the way that its migrations are written."""
 
     def current(self, engine: Engine, record: Record) -> str:
-        return run_alone(engine, record, _driver(record).current)
+        return _alone(engine, record, _driver(record).current)
 
     def upgrade(self, engine: Engine, record: Record, revision: str) -> str:
-        return run_alone(engine, record, lambda run: _driver(record).upgrade(run, revision))
+        return _alone(engine, record, lambda run: _driver(record).upgrade(run, revision))
 
     def downgrade(self, engine: Engine, record: Record, revision: str) -> str:
-        return run_alone(engine, record, lambda run: _driver(record).downgrade(run, revision))
+        return _alone(engine, record, lambda run: _driver(record).downgrade(run, revision))
+
+
+def _alone(engine: Engine, record: Record, act: Callable[[Run], T]) -> T:
+    """As run_alone; a release without the database's URL is told how to get it."""
+    name = record.deploy.migrations.url
+    try:
+        return run_alone(engine, record, act)
+    except MigrationFailed as failure:
+        if not name or engine.setting(record, name):
+            raise
+        raise alembic.without_url(
+            failure, name, f"give `app-env`, the environment's secret settings, with a line {name}=…"
+        ) from failure
 
 
 def _driver(record: Record) -> Driver:

@@ -11,6 +11,7 @@ Run = Callable[[Sequence[str]], Completed]
 
 # `0002 (head)`; whatever env.py or its logging says besides has more words.
 REVISION = re.compile(r"([\w.+-]+)((?: \((?:effective )?(?:head|branchpoint|mergepoint)\))*)")
+NO_URL = re.compile(r"Expected string or URL object, got None|Could not parse SQLAlchemy URL")  # SQLAlchemy's words
 
 
 # Moves the schema and says where it is then: one start of Alembic, which is most of what either takes.
@@ -69,3 +70,13 @@ def failure(done: Completed, what: str, again: str = "alembic upgrade head") -> 
             next_step="add `alembic` to its requirements",
         )
     return MigrationFailed(f"`{what}` {how}:\n{tail}", next_step=f"mend the migration, try it with `{again}`")
+
+
+def without_url(failure: MigrationFailed, name: str, next_step: str) -> MigrationFailed:
+    """The same failure where the setting `name` is not there: if that is what it is about, in place of a traceback."""
+    said = failure.what.splitlines()
+    if failure.cause or not (name.lower() in failure.what.lower() or NO_URL.search(failure.what)):
+        return failure
+    return MigrationFailed(
+        f"{said[0]} {said[-1]}", cause=f"there is no {name}, so the database is not known", next_step=next_step
+    )

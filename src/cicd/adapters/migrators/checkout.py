@@ -16,7 +16,10 @@ def in_folder(deploy: Deploy, folder: Path) -> list[Migration]:
     ini = folder / "alembic.ini"
     found = [ini] if ini.is_file() else []
     text = ini.read_text(encoding="utf-8") if found else ""
-    found += [path for path in (folder / folder_of(deploy, text)).rglob("*") if path.name.endswith(suffixes(deploy))]
+    migrations = folder / folder_of(deploy, text)
+    found += [path for path in migrations.rglob("*") if path.name.endswith(suffixes(deploy))]
+    env = migrations.with_name("env.py")  # Alembic's own, there before the first migration is
+    found += [env] if deploy.migrate == "alembic" and env.is_file() else []
     files = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in found}
     return read_migrations(deploy, files)
 

@@ -1,10 +1,14 @@
-"""The servers of one job: known to its later steps by a state file, ended with it by a watcher.
+"""The servers of one project in one job: known to its later steps by a state file, ended with it by a watcher.
+
+Each project folder has servers of its own: what one migrates, counts or flushes is not another's, and one that wants
+another version or setting takes nothing away.
 
 A composite action has no step that runs at the end of the job. GitHub's runner ends every process that carries its
 tracking id; elsewhere (and besides) the watcher does, when the job's own process or its temp folder is gone.
 """
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
@@ -63,7 +67,7 @@ class State(msgspec.Struct):
 
 @dataclass
 class Job:
-    """The servers of one job.
+    """The servers of one project in one job.
 
     Attributes:
         folder: holds the state and the servers' data.
@@ -78,10 +82,14 @@ class Job:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, runner: Runner) -> Iterator["Job"]:
-        """The job that we are in; one step at a time. Raises ServiceFailed when its folder cannot be written."""
+    def opened(cls, runner: Runner, project: Path) -> Iterator["Job"]:
+        """The job that we are in; one step at a time. Raises ServiceFailed when its folder cannot be written.
+
+        Args:
+            project: folder whose servers are meant.
+        """
         owner = owner_of_job()
-        folder = runner.temp / f"cicd-services-{owner}"
+        folder = runner.temp / f"cicd-services-{owner}-{hashlib.sha256(bytes(project.resolve())).hexdigest()[:8]}"
         env = {name: runner.env[name] for name in ("PATH", TRACKING) if runner.env.get(name)}
         try:
             private_folder(folder)

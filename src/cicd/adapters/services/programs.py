@@ -43,5 +43,5 @@ def _programs(service: Service, runner: Runner) -> Iterator[Program]:
     if on_path:
         yield Program(Path(on_path).resolve(), version_of(on_path), "path")
     yield from sorted(found, key=lambda program: program.version, reverse=True)
-    wheel = from_wheel(service.PROGRAM, runner)
+    wheel = from_wheel(service.PROGRAM, runner.env)
     yield Program(wheel, version_of(wheel), "wheel")
