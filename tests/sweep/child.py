@@ -73,8 +73,9 @@ class Points:
     def _plain(self, text: str) -> str:
         """Without what differs from run to run."""
         short = " ".join(text.replace(self._target, "T").split())
-        short = re.sub(r"/\S*/(?=[\w-]+( |$))", "", short)  # where programs lie
-        return re.sub(r"\d+", "N", re.sub(r"\b([0-9a-f]{12,64}|blue|green)\b", "X", short))
+        short = re.sub(r"\b([0-9a-f]{12,64}|blue|green)\b", "X", short)
+        short = re.sub(r"/\S*/(?=[\w-]+( |$))", "/", short)  # where programs lie
+        return re.sub(r"\d+", "N", short)
 
     def journal(self, write: Any) -> Any:
         """Target.journal with a point before, within and after."""
