@@ -203,3 +203,22 @@ def test_closed_it_answers_502_and_names_nobody(router: Nginx, shares: dict[str,
         connection.request("GET", "/")
         answer = connection.getresponse()
         assert (answer.status, answer.headers["X-Cicd-Release"]) == (502, "none")
+
+
+def test_a_pid_file_that_names_the_nginx_of_another_environment(
+    router: Nginx, shares: dict[str, Share], runner: Runner, tmp_path: Path
+) -> None:
+    """After a reboot its number may be another's, who must not be told to reload, let alone to end."""
+    ports = free_ports(2)
+    router.route([share(shares["blue"], 100)], ports[0])
+    other = Nginx(Target(tmp_path / "targets", "tiny", "production"), runner)
+    (other.folder / "tmp").mkdir(parents=True)
+    (other.folder / "nginx.pid").write_text((router.folder / "nginx.pid").read_text())
+    assert not other.runs()
+    other.stop()
+    assert router.runs()
+    other.route([share(shares["green"], 100)], ports[1])
+    for port, slot in zip(ports, ("blue", "green"), strict=True):
+        with closing(connect(port)) as connection:
+            assert ask(connection)[0] == f"{slot}-id"
+    other.stop()

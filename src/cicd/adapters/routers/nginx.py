@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from cicd.adapters.ports import HOST, require_free
-from cicd.adapters.process import ProcessId, run, spawn, stop
+from cicd.adapters.process import identify, run, spawn, stop
 from cicd.adapters.routers.log import Log, Mark, end_of, recent, rotated
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
@@ -139,7 +139,7 @@ class Nginx:
 
     def stop(self) -> None:
         if master := self._master():
-            stop(ProcessId(master.pid, master.create_time()))
+            stop(identify(master.pid))
 
     def mark(self) -> Mark:
         return end_of(self.folder / "access.log")
@@ -176,10 +176,12 @@ class Nginx:
             )
 
     def _master(self) -> psutil.Process | None:
+        """The master of this environment; a pid file that outlived a reboot may name another program, another nginx."""
         try:
             master = psutil.Process(int((self.folder / "nginx.pid").read_text()))
-            return master if "nginx" in master.name() and master.status() != psutil.STATUS_ZOMBIE else None
-        except (OSError, ValueError, psutil.NoSuchProcess):
+            ours = "nginx" in master.name() and str(self.folder) in " ".join(master.cmdline())
+            return master if ours and master.status() != psutil.STATUS_ZOMBIE else None
+        except (OSError, ValueError, psutil.Error):
             return None
 
     def _start(self, port: int) -> None:
