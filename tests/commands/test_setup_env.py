@@ -16,7 +16,7 @@ from cicd.adapters.services.place import Account
 from cicd.commands import setup_env
 from cicd.commands.setup_env import Plan, bring_up, decide, read_optional_config, summary
 from cicd.contract import SetupEnv
-from cicd.core.config import parse_config
+from cicd.core.config_rules import parse_config
 from cicd.core.services import Wanted
 from cicd.errors import ConfigError, DependenciesFailed, MigrationFailed, ServiceFailed, UnknownSuite, UsageError
 from tests.fakes import runner as fake_runner

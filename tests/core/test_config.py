@@ -4,7 +4,8 @@ import jsonschema
 import pytest
 import yaml
 
-from cicd.core.config import Deploy, config_schema, deploy_of, environment_of, parse_config, suite_of
+from cicd.core.config import Deploy, config_schema, deploy_of, environment_of, suite_of
+from cicd.core.config_rules import parse_config
 from cicd.errors import ConfigError, UnknownEnvironment, UnknownSuite
 
 FULL = """
@@ -120,7 +121,7 @@ def test_an_environment_has_its_own_canary_and_watch() -> None:
 @pytest.mark.parametrize(
     ("deploy", "said"),
     [
-        ('run: " "', "deploy.run: it is empty"),
+        ('run: " "', "deploy.run: it is missing, empty"),
         ('run: "python \'app"', "deploy.run: No closing quotation"),
         ('run: "a\\0b"', "deploy.run: "),
         ('run: x, env: {A: "a\\0b"}', "deploy.env.A: it holds a NUL"),

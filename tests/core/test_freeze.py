@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicd.core.config import Config, parse_config
+from cicd.core.config import Config
+from cicd.core.config_rules import parse_config
 from cicd.core.freeze import frozen, refusal
 from cicd.errors import ConfigError
 

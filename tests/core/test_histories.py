@@ -14,7 +14,9 @@ from tests.core.histories import release
 
 VERSIONS = ("v1", "v2", "v3", "v4")
 EVENTS = st.one_of(
-    st.tuples(st.just("promote"), st.sampled_from(VERSIONS), st.sampled_from(("stable", "bad", "machine", "killed"))),
+    st.tuples(
+        st.just("promote"), st.sampled_from(VERSIONS), st.sampled_from(("stable", "bad", "worse", "machine", "killed"))
+    ),
     st.tuples(st.just("rollback"), st.just(""), st.sampled_from(("marked", "unmarked", "offline"))),
 )
 
@@ -40,6 +42,7 @@ class History:
         verdict, note = {
             "stable": ("stable", "fine"),
             "bad": ("rolled-back", "unhealthy: it fails"),
+            "worse": ("failed", "unhealthy: it never answered"),
             "machine": ("failed", "port-in-use: taken"),
             "killed": ("rolled-back", "interrupted: killed"),
         }[how]
@@ -49,7 +52,7 @@ class History:
         self._write(plan, payload, verdict, note, after)  # type: ignore[arg-type]
         if how == "stable":
             self.stable = [made, *(old for old in self.stable if old.id != made.id)]
-        if how == "bad":
+        if how in ("bad", "worse"):
             self.stable = [old for old in self.stable if old.id != made.id]
 
     def rollback(self, how: str) -> None:

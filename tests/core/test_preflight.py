@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from cicd.core.approval import Protection
-from cicd.core.config import parse_config
+from cicd.core.config_rules import parse_config
 from cicd.core.migrations import Migration
 from cicd.core.preflight import Facts, first_of, refusals
 from cicd.errors import Locked

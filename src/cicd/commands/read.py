@@ -11,7 +11,8 @@ from cicd.adapters.routers import ROUTERS, Router
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target, apps_with, target_root
 from cicd.commands.steps import TargetSteps
-from cicd.core.config import NAME, Config, Deploy, Environment, Ports, deploy_of, environment_of, parse_config
+from cicd.core.config import NAME, Config, Deploy, Environment, Ports, deploy_of, environment_of
+from cicd.core.config_rules import parse_config
 from cicd.core.plan import Running
 from cicd.core.release import Record
 from cicd.errors import ConfigError, NothingToRollBackTo, UsageError

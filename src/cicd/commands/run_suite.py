@@ -18,7 +18,8 @@ from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.suite_run import Ran, Start
 from cicd.adapters.together import interruptible
 from cicd.contract import RunSuite
-from cicd.core.config import Config, Suite, parse_config, suite_of
+from cicd.core.config import Config, Suite, suite_of
+from cicd.core.config_rules import parse_config
 from cicd.core.gates import Coverage, CoverageGate, coverage_policy
 from cicd.core.junit import Failure, Report
 from cicd.core.pytest_command import (

@@ -28,7 +28,8 @@ from cicd.adapters.services.server import check_settings, start
 from cicd.adapters.together import interruptible, together
 from cicd.commands.migrate_check import check_migrations, has_database, schema_of, to_check
 from cicd.contract import SetupEnv
-from cicd.core.config import Config, Deploy, parse_config
+from cicd.core.config import Config, Deploy
+from cicd.core.config_rules import parse_config
 from cicd.core.markdown import inline
 from cicd.core.results import Result
 from cicd.core.services import Wanted, wanted_services, will_do

@@ -1,17 +1,16 @@
 """`.github/cicd.yml`: its types, which are also its JSON Schema, and what must hold between its values."""
 
-import re
-import shlex
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from cicd.core.freeze import Freeze
-from cicd.core.freeze import problem as freeze_problem
-from cicd.core.reading import Duration, Percent, convert, schema_of
+from cicd.core.reading import Duration, Percent, schema_of
 from cicd.errors import ConfigError, UnknownEnvironment, UnknownSuite
 
 NAME = "^[a-z0-9][a-z0-9-]{0,39}$"
+HOST = r"^(local|ssh://([^@:/\s]+@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?)$"
+REPOSITORY = r"^(([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._/-]*)?$"
 Name = Annotated[str, msgspec.Meta(pattern=NAME)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
@@ -116,20 +115,40 @@ class Migrations(_Section, frozen=True):
     check: bool = False
 
 
+class Attestation(_Section, frozen=True):
+    """Who must have built an image: the repository, and the workflow in it that attested it (build provenance)."""
+
+    repository: Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+/[\w.-]+$")]
+    signer_workflow: str = ""
+
+
 class Deploy(_Section, frozen=True):
     """How releases run.
 
-    `run` is the application's command; `$PORT`, `$HOST` and every setting of `env` in it are filled in. A secret one is
-    not, for all can read a command line: the program reads it from its environment. `files` limits what the
-    image holds (paths below the repository; empty: all of it). `env` are settings of all environments. `keep` is how
-    many releases stay on the target. The slot that was left stays warm until the next promotion needs it.
+    `env` are settings of all environments. `keep` is how many releases stay on the target. The slot that was left stays
+    warm until the next promotion needs it.
+
+    Engine `process`: `run` is the application's command; `$PORT`, `$HOST` and every setting of `env` in it are filled
+    in. A secret one is not, for all can read a command line: the program reads it from its environment. `files` limits
+    what the image holds (paths below the repository; empty: all of it).
+
+    Engine `compose`: `service` of the project's `compose` files runs once per slot and answers on its container port
+    `port` (left out: the only one that it names). `companions` run beside it, such as workers and cron, and change with
+    it (left out: the services of the same image). All other services run once. `router-image` is the nginx that takes
+    the place of the service. `attestation` wants proof of who built the image.
     """
 
-    run: str
-    engine: Literal["process"] = "process"
+    engine: Literal["process", "compose"] = "process"
     router: Literal["nginx"] = "nginx"
+    run: str = ""
     requirements: list[str] = []
     files: list[str] = []
+    service: str = ""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    compose: list[str] = []
+    companions: list[str] | None = None
+    router_image: str = "nginx:1.29-alpine"
+    attestation: Attestation | None = None
     env: dict[str, str] = {}
     migrate: Literal["alembic", "command", "none"] = "none"
     migrations: Migrations = Migrations()
@@ -140,11 +159,11 @@ class Deploy(_Section, frozen=True):
 
 
 class Ports(_Section, frozen=True):
-    """Addresses of one environment on its target: the router's and the two slots'."""
+    """Addresses of one environment on its target: the router's, and with engine `process` the two slots'."""
 
     router: Port
-    blue: Port
-    green: Port
+    blue: Port | None = None
+    green: Port | None = None
 
 
 class Environment(_Section, frozen=True):
@@ -155,9 +174,20 @@ class Environment(_Section, frozen=True):
     to what runs here, and forth again.
     `checks` names check runs or commit statuses that must have succeeded on the commit. Its own `freeze` replaces that
     of the top level; an empty list is none.
+
+    `hosts` are the machines on which it runs: `local` is the one of the job; `ssh://user@host:22/folder` another one,
+    on which everything lies below that folder (left out: `.local/state/cicd` of that user). All get each release; the
+    journal lies on the first. `compose` are its own compose files, in place of those under `deploy`; `folder` is where
+    their relative paths lead on the hosts that are not in git, such as certificates. `url` is where users reach it.
     """
 
     ports: Ports
+    hosts: Annotated[list[Annotated[str, msgspec.Meta(pattern=HOST)]], msgspec.Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: ["local"]
+    )
+    compose: list[str] = []
+    folder: str = ""
+    url: Annotated[str, msgspec.Meta(pattern="^(https?://.+)?$")] = ""
     after: str = ""
     approval: Literal["required", "issue", "none"] = "none"
     approvers: list[str] = []
@@ -170,10 +200,11 @@ class Environment(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """The consumer's file."""
+    """The consumer's file. `image` is the repository of the application's images, without tag, for engine `compose`."""
 
     version: Literal[1]
     app: Name
+    image: Annotated[str, msgspec.Meta(pattern=REPOSITORY)] = ""
     python: str = ""
     requirements: list[str] = []
     services: dict[str, Service | None] = {}
@@ -182,158 +213,6 @@ class Config(_Section, frozen=True):
     deploy: Deploy | None = None
     freeze: list[Freeze] = []
     environments: dict[Name, Environment] = {}
-
-
-def parse_config(text: str, path: str) -> Config:
-    """The config in `text`, checked.
-
-    Args:
-        text: YAML.
-        path: named in errors.
-
-    Raises:
-        ConfigError: with the path to the value, and the nearest valid name for an unknown one.
-    """
-    config = convert(text, Config, path)
-    problems = [
-        *_order_problems(config),
-        *_port_problems(config),
-        *_reference_problems(config),
-        *_freeze_problems(config),
-        *_deploy_problems(config),
-        *_migration_problems(config),
-        *_canary_problems(config),
-    ]
-    if problems:
-        raise ConfigError(f"{path}: {'; '.join(problems)}", next_step="mend the file, then run it again")
-    return config
-
-
-def _order_problems(config: Config) -> list[str]:
-    """`after` must name an environment, and lead to a first one."""
-    problems = []
-    for name, environment in config.environments.items():
-        seen = [name]
-        before = environment.after
-        while before:
-            if before not in config.environments:
-                if seen == [name]:  # else it is said of the one that names it
-                    problems.append(f"environments.{name}.after: there is no environment `{before}`")
-                break
-            if before in seen:
-                problems.append(f"environments.{name}.after: {' → '.join([*seen, before])} is a circle")
-                break
-            seen.append(before)
-            before = config.environments[before].after
-    return problems
-
-
-def _port_problems(config: Config) -> list[str]:
-    """On one target, each port belongs to one slot or router."""
-    owners: dict[int, str] = {}
-    problems = []
-    for name, environment in config.environments.items():
-        for part in ("router", "blue", "green"):
-            port, here = getattr(environment.ports, part), f"environments.{name}.ports.{part}"
-            if port in owners:
-                problems.append(f"{here}: port {port} is already {owners[port]}")
-            owners.setdefault(port, here)
-    return problems
-
-
-def _reference_problems(config: Config) -> list[str]:
-    problems = [
-        f"environments.{name}.approvers: `approval: issue` needs them, and nothing else does"
-        for name, environment in config.environments.items()
-        if bool(environment.approvers) != (environment.approval == "issue")
-    ]
-    problems += [
-        f"environments.{name}.rehearse: there is no environment before it (`after`)"
-        for name, environment in config.environments.items()
-        if environment.rehearse and not environment.after
-    ]
-    problems += [
-        f"suites.{name}.needs: there is no service `{need}` under services"
-        for name, suite in config.suites.items()
-        for need in suite.needs
-        if need not in config.services
-    ]
-    if config.environments and config.deploy is None:
-        problems.append("environments need a `deploy:` section that says what runs in them")
-    return problems
-
-
-def _freeze_problems(config: Config) -> list[str]:
-    lists = {"freeze": config.freeze}
-    lists |= {f"environments.{name}.freeze": each.freeze or [] for name, each in config.environments.items()}
-    return [
-        f"{path}[{index}]: {found}"
-        for path, windows in lists.items()
-        for index, window in enumerate(windows)
-        if (found := freeze_problem(window))
-    ]
-
-
-def _deploy_problems(config: Config) -> list[str]:
-    """A command that can be split, paths that stay in the image, settings that an environment can hold."""
-    if config.deploy is None:
-        return []
-    problems = []
-    try:
-        if not shlex.split(config.deploy.run) or "\0" in config.deploy.run:
-            problems.append("deploy.run: it is empty, or holds a NUL")
-    except ValueError as error:
-        problems.append(f"deploy.run: {error}")
-    for name in ("requirements", "files"):
-        problems += [
-            f"deploy.{name}: `{path[:60]}` is not below the project's folder"
-            for path in getattr(config.deploy, name)
-            if path.startswith("/") or ".." in path.split("/") or "\0" in path or not path.strip()
-        ]
-    sections = {"deploy": config.deploy.env}
-    sections |= {f"environments.{name}": environment.env for name, environment in config.environments.items()}
-    for section, env in sections.items():
-        problems += [f"{section}.env: {key[:60]!r} is no name" for key in env if not key or {"=", "\0"} & set(key)]
-        problems += [f"{section}.env.{key[:60]}: it holds a NUL" for key, value in env.items() if "\0" in value]
-    return problems
-
-
-def _migration_problems(config: Config) -> list[str]:
-    """A command must be there, and able to be split; its pattern must find a number."""
-    if config.deploy is None or config.deploy.migrate != "command":
-        return []
-    settings, problems = config.deploy.migrations, []
-    for name in ("up", "down", "current"):
-        command = getattr(settings, name)
-        try:
-            parts = shlex.split(command)
-        except ValueError as error:
-            problems.append(f"deploy.migrations.{name}: {error}")
-            continue
-        if not parts:
-            problems.append(f"deploy.migrations.{name} is missing: `migrate: command` needs it")
-        if filled := set(re.findall(r"\$\{?(\w+)", command)) - {"REVISION", "STEPS"}:
-            problems.append(
-                f"deploy.migrations.{name}: ${min(filled)} is not filled in, for all can read a command line;"
-                " the program reads it from its environment"
-            )
-    try:
-        if not re.compile(settings.applied).groups:
-            problems.append("deploy.migrations.applied: it needs a group around the number, such as `(\\d+)`")
-    except re.error as error:
-        problems.append(f"deploy.migrations.applied: {error}")
-    return problems
-
-
-def _canary_problems(config: Config) -> list[str]:
-    """A share that the router can tell apart from nothing and from everything: it knows hundredths of a percent."""
-    given = {"deploy": config.deploy and config.deploy.canary}
-    given |= {f"environments.{name}": environment.canary for name, environment in config.environments.items()}
-    return [
-        f"{path}.canary.share: should be from 0.01% to 99.99%, or 0% for none, is {canary.share:g}%"
-        for path, canary in given.items()
-        if canary and canary.share != 0 and not 0.01 <= canary.share <= 99.99
-    ]
 
 
 def environment_of(config: Config, name: str) -> Environment:

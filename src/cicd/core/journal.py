@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from cicd.core.ledger import Payload, Verdict
+from cicd.core.ledger import Payload, Verdict, speaks_against
 from cicd.core.plan import Plan, Running, Step
 from cicd.core.release import Release
 
@@ -178,7 +178,7 @@ class _Folding:
             release = self._running.release
             left = plan.replaces.id if plan.kind == "rollback" and plan.replaces else ""
             self._history = [release, *(old for old in self._history if old.id not in (release.id, left))]
-        elif entry.verdict == "rolled-back":
+        elif entry.verdict and speaks_against(plan.kind, entry.verdict, entry.note):
             self._history = [old for old in self._history if old.id != plan.release.id]
         if opened.payload and entry.verdict:
             self._unrecorded[opened.deployment] = Closed(

@@ -142,10 +142,15 @@ def current(ledger: Sequence[Deployment], environment: str) -> Deployment | None
 
 def blames(entry: Deployment) -> bool:
     """Whether a deployment speaks against its release, and not against the machine, the person or the job."""
-    reason = entry.note.partition(": ")[0]
-    if entry.verdict == "rolled-back":
+    return speaks_against(entry.payload.kind, entry.verdict, entry.note)
+
+
+def speaks_against(kind: Literal["promote", "rollback"], verdict: Verdict, note: str) -> bool:
+    """As `blames`, of what the ledger may not know yet."""
+    reason = note.partition(": ")[0]
+    if verdict == "rolled-back":
         return reason in BLAMED or reason == BY_HAND
-    return entry.verdict == "failed" and entry.payload.kind == "promote" and reason in BLAMED
+    return verdict == "failed" and kind == "promote" and reason in BLAMED
 
 
 def replaced_by(ledger: Sequence[Deployment], rollback: Payload) -> Deployment | None:
