@@ -325,7 +325,7 @@ def test_the_password_is_nowhere(tmp_path: Path, runner: Runner, url: str, serve
 def lines_of(engine: ProcessEngine) -> list[str]:
     """Command lines of the migration's processes."""
     until(engine.left_behind)
-    return [Path(f"/proc/{one.pid}/cmdline").read_text() for one in engine.left_behind() if find(one)]
+    return [Path(f"/proc/{one.pid}/cmdline").read_text() for one in engine.left_behind().ids if find(one)]
 
 
 def test_a_database_that_is_no_postgresql_is_migrated_without_a_lock(tmp_path: Path, runner: Runner) -> None:

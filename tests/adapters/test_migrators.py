@@ -3,8 +3,9 @@ from typing import Any, cast
 
 import pytest
 
+from cicd.adapters.engines.process import Processes
 from cicd.adapters.migrators import MIGRATORS, alembic
-from cicd.adapters.process import Completed, ProcessId
+from cicd.adapters.process import Completed
 from cicd.core.config import Deploy
 from cicd.errors import MigrationFailed
 from tests.adapters.releases import record_of
@@ -31,8 +32,11 @@ class Project:
     def setting(self, record: object, name: str) -> str:
         return ""
 
-    def left_behind(self) -> list[ProcessId]:
-        return []
+    def left_behind(self) -> Processes:
+        return Processes([])
+
+    def reach(self, host: str, port: int) -> tuple[str, int]:
+        return host, port
 
 
 @pytest.mark.parametrize(

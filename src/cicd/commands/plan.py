@@ -25,9 +25,9 @@ def plan(inputs: Inputs, runner: Runner, project: Project, hub: GitHub | None) -
     image, sha = bare_digest(inputs.image), inputs.sha and full_sha(inputs.sha)
     asked, waits = (image, sha, inputs.version, inputs.app_env), []
     if hub is None:
-        proposal = propose(project, runner, *asked)
+        proposal = propose(project, runner, *asked, whole=False)
     else:
-        facts, found = examine(project, runner, hub, hub.standing(environments(project)), *asked)
+        facts, found = examine(project, runner, hub, hub.standing(environments(project)), *asked, whole=False)
         against = refusals(facts, force=inputs.force == "true")
         waits = [error for error in against if isinstance(error, Locked)]  # it may be free when this is approved
         if len(waits) < len(against) or found is None:

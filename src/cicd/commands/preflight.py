@@ -55,11 +55,13 @@ def examine(
     sha: str,
     version: str,
     app_env: str,
+    *,
+    whole: bool = True,
 ) -> tuple[Facts, Proposal | None]:
     """All that speaks for or against a promotion, and what it would be: None if that cannot be said."""
     facts = environment_facts(project, runner, hub, standing)
     found = list(facts.found)
-    proposal = caught(found, lambda: propose(project, runner, image, sha, version, app_env))
+    proposal = caught(found, lambda: propose(project, runner, image, sha, version, app_env, whole=whole))
     if proposal is None:
         return replace(facts, found=found), None
     release, running = proposal.plan.release, current(facts.ledger, facts.environment)

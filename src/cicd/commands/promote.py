@@ -55,6 +55,7 @@ def promote(
         sha,
         inputs.version,
         inputs.app_env,
+        whole=not dry,
     )
     if found := refusals(facts, force=inputs.force == "true"):
         raise first_of(found)
@@ -91,7 +92,7 @@ def promote(
         now = propose(project, runner, image, sha, inputs.version, inputs.app_env)
         if now.plan.hash != proposal.plan.hash:
             raise another_plan(proposal.plan.hash, now)
-        steps = site.steps(now.running, now.record, now.settings)
+        steps = site.steps(now.running, now.record, now.settings, now.layout)
         result = deployer.carry_out(now.plan, steps, approved_by, now.secrets)
         result = rehearse(project, deployer, now, result, approved_by)
     return counted(result, hub)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from cicd.adapters.engines.layout import Layout
 from cicd.adapters.runner import Runner
-from cicd.adapters.store import read_texts, subjects, tag_of
+from cicd.adapters.store import subjects, tag_of
 from cicd.commands.read import Project, Site
 from cicd.core.journal import durations
 from cicd.core.migration_sources import read_migrations, suffixes
@@ -26,6 +27,7 @@ class Proposal:
         plan: what would happen.
         record: the release as it would lie on the target.
         settings: all settings it would get, secrets included.
+        layout: how it would run.
         running: what runs now.
         secrets: values of secret settings, the new release's and the running one's, to be kept out of every text.
     """
@@ -33,6 +35,7 @@ class Proposal:
     plan: Plan
     record: Record
     settings: dict[str, str]
+    layout: Layout
     running: Running
     secrets: list[str]
 
@@ -40,30 +43,40 @@ class Proposal:
         return f"Proposal({self.plan.hash})"
 
 
-def propose(project: Project, runner: Runner, image: str, sha: str, version: str, app_env: str) -> Proposal:
-    """Decide what putting an image into an environment means now. Raises ImageMissing, ConfigError."""
-    site = project.site
-    path = site.engine.require_image(image)
+def propose(
+    project: Project, runner: Runner, image: str, sha: str, version: str, app_env: str, *, whole: bool = True
+) -> Proposal:
+    """Decide what putting an image into an environment means now.
+
+    Args:
+        whole: whether `app_env` has the environment's secrets; a job that plans cannot see them.
+
+    Raises:
+        ImageMissing, ConfigError.
+    """
+    site, engine = project.site, project.site.engine
+    engine.require_image(image)
     sha = commit(site, runner, image, sha)
     wanted = suffixes(site.deploy)
-    migrations = read_migrations(site.deploy, read_texts(path, wanted) if wanted else {})
+    migrations = read_migrations(site.deploy, engine.texts(image, wanted) if wanted else {})
     secrets = parse_dotenv(app_env)
     for value in secrets.values():
         if len(value) >= SHORTEST_SECRET:
             runner.mask(value)
     refuse_in_command(site.deploy.run, secrets)
     public = {**site.deploy.env, **project.environment.env}
+    settings = {**public, **secrets}
+    layout = engine.layout(project.source, settings, whole=whole)
     release = Release(
         sha=sha,
         image=image,
         config=config_digest(public, secrets, site.target.key()),
         schema=head(migrations),
-        manifest=digest([msgspec.to_builtins(site.deploy), msgspec.to_builtins(site.ports)]),
+        manifest=digest([msgspec.to_builtins(site.deploy), msgspec.to_builtins(site.ports), layout.manifest]),
         version=version or tag_of(project.folder, sha),
     )
     running = site.running()
     pending = between(migrations, running.release.schema if running.release else "", release.schema)
-    settings = {**public, **secrets}
     plan = plan_promotion(
         site.name,
         release,
@@ -74,6 +87,7 @@ def propose(project: Project, runner: Runner, image: str, sha: str, version: str
         commits=subjects(project.folder, running.release.sha, sha) if running.release else [],
         took=durations(site.target.entries()),
         canary=site.deploy.canary.share if site.deploy.canary else 0.0,
+        services=layout.services != services_of(site, running),
     )
     record = Record(
         release=release,
@@ -84,9 +98,20 @@ def propose(project: Project, runner: Runner, image: str, sha: str, version: str
         python=project.config.python,
         secrets=sorted(secrets),
         production=site.production,
+        repository=site.repository,
+        hosts=list(site.hosts),
+        services=layout.services,
+        url=site.given_url,
     )
     old = site.target.secrets(running.release.id) if running.release else []
-    return Proposal(plan, record, settings, running, [*secrets.values(), *old])
+    return Proposal(plan, record, settings, layout, running, [*secrets.values(), *old])
+
+
+def services_of(site: Site, running: Running) -> str:
+    """Digest of the shared services that run now; empty for none."""
+    if running.release is None or not site.target.has(running.release.id):
+        return ""
+    return site.target.record(running.release.id).services
 
 
 def commit(site: Site, runner: Runner, image: str, sha: str) -> str:

@@ -1,11 +1,12 @@
 """What every deploy command reads first: the project with its config, and the site, which is where it runs."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cicd.adapters.config_file import read_text
 from cicd.adapters.engines import ENGINES, Engine
+from cicd.adapters.engines.layout import Layout, Source
 from cicd.adapters.migrators import MIGRATORS
 from cicd.adapters.routers import ROUTERS, Router
 from cicd.adapters.runner import Runner
@@ -16,6 +17,8 @@ from cicd.core.config_rules import parse_config
 from cicd.core.plan import Running
 from cicd.core.release import Record
 from cicd.errors import ConfigError, NothingToRollBackTo, UsageError
+
+NO_LAYOUT = Layout()
 
 
 def read_config(working_directory: str, config: str) -> Config:
@@ -40,6 +43,9 @@ class Site:
         deploy: how releases run there.
         ports: of the environment.
         production: whether no environment comes after it.
+        repository: of the images; empty where they lie in the target's store.
+        hosts: that it runs on.
+        given_url: where users reach it, as the config says.
     """
 
     name: str
@@ -48,6 +54,9 @@ class Site:
     ports: Ports
     production: bool
     runner: Runner
+    repository: str = ""
+    hosts: tuple[str, ...] = ("local",)
+    given_url: str = ""
 
     @property
     def engine(self) -> Engine:
@@ -59,12 +68,18 @@ class Site:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.ports.router}"
+        return self.given_url or f"http://127.0.0.1:{self.ports.router}"
 
-    def steps(self, running: Running, new: Record | None = None, settings: dict[str, str] | None = None) -> TargetSteps:
-        """The steps of a deployment here."""
+    def steps(
+        self,
+        running: Running,
+        new: Record | None = None,
+        settings: dict[str, str] | None = None,
+        layout: Layout = NO_LAYOUT,
+    ) -> TargetSteps:
+        """The steps of a deployment here; `new`, with its settings and layout, is not on the target yet."""
         migrator = MIGRATORS[self.deploy.migrate]
-        return TargetSteps(self.target, self.engine, self.router, migrator, running, new, settings)
+        return TargetSteps(self.target, self.engine, self.router, migrator, running, new, settings, layout)
 
     def running(self) -> Running:
         """What runs here: by the journal, and whether the other slot still lives by its process."""
@@ -77,7 +92,22 @@ class Site:
         if not self.target.has(release_id):
             return self
         record = self.target.record(release_id)
-        return replace(self, deploy=record.deploy, ports=record.ports, production=record.production)
+        return _of_record(self.target, record, self.runner)
+
+
+def _of_record(target: Target, record: Record, runner: Runner) -> Site:
+    """The site as a release on the target knew it."""
+    return Site(
+        name=record.environment,
+        target=target,
+        deploy=record.deploy,
+        ports=record.ports,
+        production=record.production,
+        runner=runner,
+        repository=record.repository,
+        hosts=tuple(record.hosts),
+        given_url=record.url,
+    )
 
 
 @dataclass(frozen=True)
@@ -88,6 +118,11 @@ class Project:
     folder: Path
     environment: Environment
     site: Site
+
+    @property
+    def source(self) -> Source:
+        """What an engine reads of the checkout."""
+        return Source(self.folder, self.environment.compose or self.site.deploy.compose, self.environment.folder)
 
     @classmethod
     def of(cls, folder: str, config_path: str, name: str, runner: Runner) -> "Project":
@@ -101,6 +136,9 @@ class Project:
             ports=environment.ports,
             production=not any(other.after == name for other in config.environments.values()),
             runner=runner,
+            repository=config.image,
+            hosts=tuple(environment.hosts),
+            given_url=environment.url,
         )
         return cls(config, Path(folder), environment, site)
 
@@ -128,5 +166,4 @@ def site_of_target(name: str, app: str, runner: Runner) -> Site:
             cause=f"{target.folder} has no release" if apps else f"no application has `{name}` below {target.root}",
             next_step=f"run this on the target of `{name}`, or promote a release first",
         )
-    record = target.record(release.id)
-    return Site(name, target, record.deploy, record.ports, record.production, runner)
+    return _of_record(target, target.record(release.id), runner)

@@ -3,7 +3,7 @@
 import msgspec
 
 from cicd.commands.deploy import Deployer
-from cicd.commands.propose import Proposal
+from cicd.commands.propose import Proposal, services_of
 from cicd.commands.read import Project, Site
 from cicd.commands.rollback import propose_rollback
 from cicd.core.ledger import current
@@ -54,7 +54,7 @@ def rehearse(
         return went
     again = deployer.carry_out(
         forward(site, promoted),
-        site.steps(site.running(), promoted.record, promoted.settings),
+        site.steps(site.running(), promoted.record, promoted.settings, promoted.layout),
         approved_by,
         promoted.secrets,
     )
@@ -78,4 +78,7 @@ def forward(site: Site, promoted: Proposal) -> Plan:
     plan, running = promoted.plan, site.running()
     schema = running.release.schema if running.release else ""
     pending = between(promoted.record.migrations, schema, plan.release.schema)
-    return plan_promotion(site.name, plan.release, running, pending, plan.settings, public=plan.public)
+    services = promoted.record.services != services_of(site, running)
+    return plan_promotion(
+        site.name, plan.release, running, pending, plan.settings, public=plan.public, services=services
+    )

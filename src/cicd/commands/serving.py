@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cicd.adapters.engines import Engine
-from cicd.adapters.http import ROUTER_RELEASE, probe
-from cicd.adapters.ports import HOST
 from cicd.adapters.routers import Router
 from cicd.adapters.routers.log import Mark
 from cicd.adapters.routers.share import Share
@@ -133,7 +131,8 @@ class Serving:
     def _switch(self, slot: str, record: Record) -> str:
         self.router.route([self._share(slot, record)], record.ports.router)
         self._verify_router(record)
-        return f"traffic goes to {slot}, checked through the router"
+        companions = self.engine.take_over(slot, record)
+        return f"traffic goes to {slot}, checked through the router{companions and f'; {companions}'}"
 
     def _verify_router(self, record: Record) -> None:
         """Ask through the router until the new release answers rightly, several times in a row."""
@@ -172,10 +171,13 @@ class Serving:
         return record.release.id if record.deploy.health.release_header else ""
 
     def _ask_slot(self, slot: str, record: Record) -> Probe:
-        health = record.deploy.health
-        url = f"http://{self.engine.address(slot, record)}{health.path}"
-        return probe(url, release_header=health.release_header)
+        return _worst(self.engine.ask(slot, record), record, self._told(record))
 
     def _ask_router(self, record: Record) -> Probe:
-        url = f"http://{HOST}:{record.ports.router}{record.deploy.health.path}"
-        return probe(url, release_header=ROUTER_RELEASE)
+        return _worst(self.router.ask(record), record, record.release.id)
+
+
+def _worst(answers: list[Probe], record: Record, release_id: str) -> Probe:
+    """One for all hosts: a wrong answer if there is any, else the slowest."""
+    wrong = [answer for answer in answers if not good(answer, record.deploy.health, release_id)]
+    return wrong[0] if wrong else max(answers, key=lambda answer: answer.seconds)

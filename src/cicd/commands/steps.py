@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cicd.adapters.engines import Engine
+from cicd.adapters.engines.layout import Layout
 from cicd.adapters.migrators import Migrator
 from cicd.adapters.routers import Router
 from cicd.adapters.target import Target
@@ -24,6 +25,7 @@ class TargetSteps:
         before: what ran when it began.
         new: the record to lay out, for a promotion; others are read from the target.
         new_settings: all settings of `new`, secrets included.
+        new_layout: how `new` runs.
     """
 
     target: Target
@@ -33,6 +35,7 @@ class TargetSteps:
     before_running: Running
     new: Record | None = None
     new_settings: Mapping[str, str] | None = None
+    new_layout: Layout = Layout()  # noqa: RUF009 - frozen
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -47,6 +50,8 @@ class TargetSteps:
     def before(self, step: Step) -> Facts:
         if step.kind == "prepare":
             return {"created": not self.target.has(step.release)}
+        if step.kind == "services":
+            return {"release": self.before_running.release.id if self.before_running.release else ""}
         if step.kind in ("migrate", "downgrade"):
             return {"from": self._revision(self.record(step.release))}
         if step.kind in ("canary", "switch"):
@@ -58,6 +63,7 @@ class TargetSteps:
         record = self.record(step.release)
         actions: dict[str, Callable[[], str]] = {
             "prepare": lambda: self._prepare(record),
+            "services": lambda: self.engine.bring_services(record),
             "migrate": lambda: self._migrate(record, facts["from"], step.revision),
             "downgrade": lambda: self._downgrade(record, facts["from"], step.revision),
             "start": lambda: self._start(step.slot, record),
@@ -77,6 +83,8 @@ class TargetSteps:
         if step.kind == "prepare" and facts["created"]:
             self.engine.discard(step.release)
             return "removed from the target"
+        if step.kind == "services" and facts["release"]:
+            return self.engine.bring_services(self.target.record(facts["release"]))
         if step.kind == "start":
             self.router.drain()
             self.engine.stop(step.slot)
@@ -93,7 +101,7 @@ class TargetSteps:
         return self.serving.why_not_back()
 
     def _prepare(self, record: Record) -> str:
-        self.engine.prepare(record, self.new_settings or {})
+        self.engine.prepare(record, self.new_settings or {}, self.new_layout)
         return f"release {record.release.name} lies on the target"
 
     def _revision(self, record: Record) -> str:

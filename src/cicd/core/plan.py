@@ -9,7 +9,7 @@ from cicd.core.migrations import Migration
 from cicd.core.release import Release, digest
 
 Kind = Literal["promote", "rollback"]
-StepKind = Literal["prepare", "migrate", "start", "verify", "canary", "switch", "watch", "downgrade"]
+StepKind = Literal["prepare", "services", "migrate", "start", "verify", "canary", "switch", "watch", "downgrade"]
 Slot = Literal["blue", "green"]
 RollbackClass = Literal["code only", "code and schema", "forward only"]
 SLOTS: tuple[Slot, Slot] = ("blue", "green")
@@ -125,6 +125,7 @@ def plan_promotion(
     commits: Sequence[str] = (),
     took: Mapping[str, float] | None = None,
     canary: float = 0.0,
+    services: bool = False,
 ) -> Plan:
     """Put `release` into the idle slot, prove it, let some users try it, switch, watch.
 
@@ -133,9 +134,12 @@ def plan_promotion(
 
     Args:
         canary: percent of the users that try it first; where nothing runs there is nobody to spare.
+        services: whether the services that both slots use change.
     """
     slot, id_ = idle(running.slot), release.id
     steps = [Step(kind="prepare", release=id_)]
+    if services:
+        steps.append(Step(kind="services", release=id_))
     if migrations:
         steps.append(Step(kind="migrate", release=id_, revision=release.schema))
     steps += [Step(kind=kind, release=id_, slot=slot) for kind in ("start", "verify")]
@@ -170,7 +174,14 @@ def back_in(migrations: Sequence[Migration], took: Mapping[str, float]) -> float
     return round(sum(known), 1) if len(known) == len(kinds) else None
 
 
-def plan_rollback(environment: str, release: Release, running: Running, migrations: Sequence[Migration]) -> Plan:
+def plan_rollback(
+    environment: str,
+    release: Release,
+    running: Running,
+    migrations: Sequence[Migration],
+    *,
+    services: bool = False,
+) -> Plan:
     """Go back to an older `release`: promote with an older record.
 
     Traffic leaves the new code first; then the new release's code, which alone knows the way, takes the schema back
@@ -178,9 +189,10 @@ def plan_rollback(environment: str, release: Release, running: Running, migratio
 
     Args:
         migrations: those to take back, last first.
+        services: whether the services that both slots use change.
     """
     slot, id_ = idle(running.slot), release.id
-    steps: list[Step] = []
+    steps: list[Step] = [Step(kind="services", release=id_)] if services else []
     if running.warm != id_:
         steps.append(Step(kind="start", release=id_, slot=slot))
     steps += [Step(kind=kind, release=id_, slot=slot) for kind in ("verify", "switch")]

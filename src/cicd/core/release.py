@@ -68,6 +68,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         python: version or path of the interpreter that it wants; empty for the one at hand.
         secrets: names of the settings that are secret.
         production: whether the environment is the last one.
+        repository: of the image; empty where images lie in the target's store.
+        hosts: that it lies on, the one with the journal first.
+        services: digest of the services that both slots use; empty for none.
+        url: where users reach the environment; empty for the router's own port.
     """
 
     release: Release
@@ -78,6 +82,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     python: str = ""
     secrets: list[str] = []
     production: bool = False
+    repository: str = ""
+    hosts: list[str] = msgspec.field(default_factory=lambda: ["local"])
+    services: str = ""
+    url: str = ""
 
 
 def digest(value: Any) -> str:

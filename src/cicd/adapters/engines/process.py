@@ -12,13 +12,16 @@ from typing import Annotated
 
 import msgspec
 
+from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.http import probe
 from cicd.adapters.output import tail
 from cicd.adapters.ports import HOST, require_free
-from cicd.adapters.process import Completed, ProcessId, Started, find, run, spawn, stop, with_variable
+from cicd.adapters.process import Completed, ProcessId, Started, clients, find, run, spawn, stop, with_variable
 from cicd.adapters.python_env import ensure_venv, find_python
 from cicd.adapters.runner import Runner
-from cicd.adapters.store import built_from, image_path, unpack, verified
+from cicd.adapters.store import built_from, image_path, read_texts, unpack, verified
 from cicd.adapters.target import Target, write_private
+from cicd.core.health import Probe
 from cicd.core.release import Record
 from cicd.errors import PrepareFailed
 
@@ -40,14 +43,31 @@ class Living(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
+class Processes:
+    """Programs of this machine."""
+
+    ids: list[ProcessId]
+
+    def __bool__(self) -> bool:
+        return bool(self.ids)
+
+    def clients(self) -> set[tuple[str, int]]:
+        return clients(self.ids)
+
+    def end(self) -> None:
+        for process in self.ids:
+            stop(process)
+
+
+@dataclass(frozen=True)
 class ProcessEngine:
     """Runs releases as processes of this machine, below the target's folder."""
 
     target: Target
     runner: Runner
 
-    def require_image(self, image: str) -> Path:
-        return verified(self.target.root, image)
+    def require_image(self, image: str) -> None:
+        verified(self.target.root, image)
 
     def commit(self, image: str) -> str:
         return built_from(image_path(self.target.root, image))
@@ -55,8 +75,14 @@ class ProcessEngine:
     def size(self, image: str) -> int:
         return image_path(self.target.root, image).stat().st_size
 
-    def prepare(self, record: Record, settings: Mapping[str, str]) -> None:
-        image = self.require_image(record.release.image)
+    def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
+        return read_texts(image_path(self.target.root, image), suffixes)
+
+    def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
+        return Layout()
+
+    def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
+        image = verified(self.target.root, record.release.image)
         folder = self.target.release_folder(record.release.id)
         if (folder / "record.json").exists():
             return
@@ -82,6 +108,12 @@ class ProcessEngine:
 
     def discard(self, release_id: str) -> None:
         self.target.remove(release_id)
+
+    def bring_services(self, record: Record) -> str:
+        return ""
+
+    def take_over(self, slot: str, record: Record) -> str:
+        return ""
 
     def start(self, slot: str, record: Record) -> None:
         self.stop(slot)
@@ -131,13 +163,20 @@ class ProcessEngine:
     def address(self, slot: str, record: Record) -> str:
         return f"{HOST}:{getattr(record.ports, slot)}"
 
+    def ask(self, slot: str, record: Record) -> list[Probe]:
+        health = record.deploy.health
+        return [probe(f"http://{self.address(slot, record)}{health.path}", release_header=health.release_header)]
+
     def run_in(self, record: Record, argv: Sequence[str], extra: Mapping[str, str], timeout: float) -> Completed:
         folder = self.target.release_folder(record.release.id) / "app"
         env = self.environment(record, {**extra, RUN_MARK: str(self.target.folder)})
         return run(argv, env=env, cwd=folder, check=False, timeout=timeout)
 
-    def left_behind(self) -> list[ProcessId]:
-        return with_variable(RUN_MARK, str(self.target.folder))
+    def left_behind(self) -> "Processes":
+        return Processes(with_variable(RUN_MARK, str(self.target.folder)))
+
+    def reach(self, host: str, port: int) -> tuple[str, int]:
+        return host, port
 
     def setting(self, record: Record, name: str) -> str:
         return self.target.settings(record.release.id).get(name, "")

@@ -12,7 +12,7 @@ from cicd.adapters.engines import Engine
 from cicd.adapters.migrators.alembic import Run
 from cicd.adapters.migrators.guard import Guard, belonging
 from cicd.adapters.migrators.session import MIGRATION, Session, is_postgres
-from cicd.adapters.process import Completed, clients, stop
+from cicd.adapters.process import Completed
 from cicd.core.config import Migrations
 from cicd.core.release import Record
 from cicd.errors import DatabaseUnavailable, MigrationFailed
@@ -92,10 +92,9 @@ def cleared(engine: Engine, record: Record) -> Iterator[Session | None]:
     settings = record.deploy.migrations
     url = engine.setting(record, settings.url) if settings.url else ""
     left = engine.left_behind()
-    addresses = clients(left)
-    for process in left:
-        stop(process)
-    with Session.opened(url) if is_postgres(url) else nullcontext() as session:
+    addresses = left.clients()
+    left.end()
+    with Session.opened(url, engine.reach) if is_postgres(url) else nullcontext() as session:
         if session:
             session.lock(settings.within)
             session.end([backend.pid for backend in belonging(session.backends(), addresses)])

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from cicd.adapters.engines import Programs
 from cicd.adapters.migrators.session import MIGRATION, Address, Backend, Session
-from cicd.adapters.process import ProcessId, clients, stop
 from cicd.core.config import Migrations
 from cicd.errors import DatabaseUnavailable
 
@@ -22,7 +22,7 @@ class Guard:
     """What was seen and done.
 
     Attributes:
-        processes: the migration's, found anew at each look.
+        programs: the migration's, found anew at each look.
         waited: whether it waited for a lock until it was cancelled by us.
         blockers: who held the lock that it last waited for.
         lost: why the session with the lock is gone, if it is; the migration was ended then.
@@ -30,7 +30,7 @@ class Guard:
 
     session: Session
     settings: Migrations
-    processes: Callable[[], list[ProcessId]]
+    programs: Callable[[], Programs]
     waited: bool = False
     blockers: str = ""
     lost: DatabaseUnavailable | None = None
@@ -39,7 +39,7 @@ class Guard:
 
     def look(self) -> None:
         """Look once. Raises DatabaseUnavailable."""
-        own = clients(self.processes())
+        own = self.programs().clients()
         waiting = dict[int, float]()
         for backend in belonging(self.session.backends(), own):
             if backend.waits:
@@ -62,8 +62,7 @@ class Guard:
                 self.look()
             except DatabaseUnavailable as error:
                 self.lost = error
-                for process in self.processes():  # without the lock another one may run at the same time
-                    stop(process)
+                self.programs().end()  # without the lock another one may run at the same time
                 return
 
     @contextlib.contextmanager
@@ -80,4 +79,6 @@ class Guard:
 
 def belonging(backends: list[Backend], own: set[Address]) -> list[Backend]:
     """Those of migrations: by their name, or by the address of their client."""
-    return [backend for backend in backends if backend.name == MIGRATION or backend.client in own]
+    return [
+        backend for backend in backends if backend.name == MIGRATION or {backend.client, (backend.client[0], 0)} & own
+    ]

@@ -13,7 +13,7 @@ import re
 import secrets
 import ssl
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
@@ -59,13 +59,23 @@ class Session:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, url: str) -> "Iterator[Session]":
-        """Raises DatabaseUnavailable, whose text has no part of the URL but host and port."""
+    def opened(cls, url: str, reach: Callable[[str, int], tuple[str, int]] | None = None) -> "Iterator[Session]":
+        """A session with the database of a URL.
+
+        Args:
+            reach: gives the address at which we find a host and port of the URL.
+
+        Raises:
+            DatabaseUnavailable: its text has no part of the URL but host and port.
+        """
         from pg8000.exceptions import Error
         from pg8000.native import Connection
 
         try:
-            connection = Connection(**arguments(url), application_name=f"{MIGRATION} lock", timeout=PATIENCE)
+            given = arguments(url)
+            if reach and given["host"]:
+                given["host"], given["port"] = reach(given["host"], given["port"])
+            connection = Connection(**given, application_name=f"{MIGRATION} lock", timeout=PATIENCE)
         except (Error, OSError, ValueError) as error:
             raise DatabaseUnavailable(
                 f"The database that is to be migrated cannot be reached: {_words(error)}",

@@ -8,6 +8,8 @@ from cicd.adapters.routers.nginx import Nginx
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
+from cicd.core.health import Probe
+from cicd.core.release import Record
 from cicd.core.watch import Answer
 
 
@@ -20,6 +22,9 @@ class Router(Protocol):
         Raises:
             RouterFailed: the shares are not in force. PortInUse.
         """
+
+    def ask(self, record: Record) -> list[Probe]:
+        """Ask the release that has the traffic how it is, as its users would: an answer of each host."""
 
     def close(self) -> None:
         """Send traffic nowhere: there is no release to send it to."""

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.ports import HOST, require_free
 from cicd.adapters.process import identify, run, spawn, stop
 from cicd.adapters.routers.log import Log, Mark, end_of, recent, rotated
@@ -29,7 +30,8 @@ from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target, write_private
 from cicd.adapters.tools import at_least
-from cicd.core.health import PROBE_AGENT
+from cicd.core.health import PROBE_AGENT, Probe
+from cicd.core.release import Record
 from cicd.core.watch import Answer
 from cicd.errors import RouterFailed
 
@@ -123,6 +125,10 @@ class Nginx:
             self._reload(master)
         else:
             self._start(port)
+
+    def ask(self, record: Record) -> list[Probe]:
+        url = f"http://{HOST}:{record.ports.router}{record.deploy.health.path}"
+        return [probe(url, release_header=ROUTER_RELEASE)]
 
     def close(self) -> None:
         write_private(self.folder / "active.conf", active([Share("none", NOWHERE, "none")]))
