@@ -12,7 +12,7 @@ import pytest
 
 from cicd.adapters.routers import nginx
 from cicd.adapters.routers.log import Log
-from cicd.adapters.routers.nginx import Nginx
+from cicd.adapters.routers.nginx import Nginx, on_this_machine
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
@@ -75,7 +75,7 @@ def runner(tmp_path: Path) -> Runner:
 @pytest.fixture
 def router(tmp_path: Path, runner: Runner, shares: dict[str, Share]) -> Iterator[Nginx]:
     """Ends before the servers: it holds connections to them."""
-    made = Nginx(Target(tmp_path / "targets", "tiny", "staging"), runner)
+    made = on_this_machine(Target(tmp_path / "targets", "tiny", "staging"), runner)
     yield made
     made.stop()
 
@@ -147,7 +147,7 @@ def test_an_idle_connection_still_reaches_the_slot_that_was_left_until_it_is_dra
         with closing(connect(port)) as fresh:
             assert ask(fresh)[0] == "green-id", "in force when route returns"
         assert ask(idle)[0] == "blue-id"
-        router.drain()
+        router.drain(shares["blue"].address, 10)
         with pytest.raises((http.client.HTTPException, OSError)):
             ask(late)
 
@@ -211,7 +211,7 @@ def test_a_pid_file_that_names_the_nginx_of_another_environment(
     """After a reboot its number may be another's, who must not be told to reload, let alone to end."""
     ports = free_ports(2)
     router.route([share(shares["blue"], 100)], ports[0])
-    other = Nginx(Target(tmp_path / "targets", "tiny", "production"), runner)
+    other = on_this_machine(Target(tmp_path / "targets", "tiny", "production"), runner)
     (other.folder / "tmp").mkdir(parents=True)
     (other.folder / "nginx.pid").write_text((router.folder / "nginx.pid").read_text())
     assert not other.runs()

@@ -86,9 +86,9 @@ class TargetSteps:
         if step.kind == "services" and facts["release"]:
             return self.engine.bring_services(self.target.record(facts["release"]))
         if step.kind == "start":
-            self.router.drain()
+            drained = self._drain(step.slot, self.record(step.release))
             self.engine.stop(step.slot)
-            return "stopped"
+            return f"{drained}, stopped"
         if step.kind == "canary":
             return self.serving.end_canary(facts["slot"], facts["release"])
         if step.kind == "switch":
@@ -126,10 +126,12 @@ class TargetSteps:
         return self._downgrade(record, step.revision, low or "base")
 
     def _start(self, slot: str, record: Record) -> str:
-        if self.engine.alive(slot):
-            self.router.drain()  # it was left just now, perhaps
+        left = f"{self._drain(slot, record)}, then " if self.engine.alive(slot) else ""  # perhaps just now
         self.engine.start(slot, record)
-        return f"{record.release.name} at {self.engine.address(slot, record)}"
+        return f"{left}{record.release.name} at {self.engine.address(slot, record)}"
+
+    def _drain(self, slot: str, record: Record) -> str:
+        return str(self.router.drain(self.engine.address(slot, record), record.deploy.drain))
 
     def prune(self, release_id: str) -> list[str]:
         """Keep the last releases on the target, remove the others; gives their ids. Not part of the transaction."""

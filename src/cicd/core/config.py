@@ -126,7 +126,7 @@ class Deploy(_Section, frozen=True):
     """How releases run.
 
     `env` are settings of all environments. `keep` is how many releases stay on the target. The slot that was left stays
-    warm until the next promotion needs it.
+    warm until the next promotion needs it; connections that still last then, such as WebSockets, have `drain` to end.
 
     Engine `process`: `run` is the application's command; `$PORT`, `$HOST` and every setting of `env` in it are filled
     in. A secret one is not, for all can read a command line: the program reads it from its environment. `files` limits
@@ -155,6 +155,7 @@ class Deploy(_Section, frozen=True):
     health: Health = Health()
     canary: Canary | None = None
     watch: Watch = Watch()
+    drain: Duration = 10
     keep: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 5
 
 

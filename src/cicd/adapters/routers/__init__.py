@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cicd.adapters.routers.log import Log, Mark
-from cicd.adapters.routers.nginx import Nginx
+from cicd.adapters.routers.nginx import Drained, on_this_machine
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
@@ -35,8 +35,8 @@ class Router(Protocol):
     def stop(self) -> None:
         """End the router; one that does not run is fine."""
 
-    def drain(self) -> None:
-        """Wait, a while, until nothing more reaches a slot that has no share."""
+    def drain(self, address: str, within: float) -> Drained:
+        """Wait until nothing more reaches a slot that has no share, no longer than `within` seconds."""
 
     def mark(self) -> Mark:
         """This moment in the router's log."""
@@ -48,4 +48,4 @@ class Router(Protocol):
         """The newest answers of a release in a slot to its users, no more than `count`."""
 
 
-ROUTERS: dict[str, Callable[[Target, Runner], Router]] = {"nginx": Nginx}
+ROUTERS: dict[str, Callable[[Target, Runner], Router]] = {"nginx": on_this_machine}

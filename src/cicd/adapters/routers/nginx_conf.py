@@ -1,0 +1,129 @@
+"""The text of nginx's configuration: what stays, and what changes from release to release.
+
+A reload loses nothing because idle keep-alive connections of the old workers are kept open for a while
+(`keepalive_min_timeout`, nginx 1.27.4) instead of being closed under a request that is on its way.
+https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_min_timeout
+Such a request still goes where the old configuration says: a slot may only be stopped after `drain`. Old workers stay
+as long as a connection lasts, such as a WebSocket: it ends with the slot that it leads to, not with a reload.
+
+Shares are drawn by client address, not by request: a page of twenty requests would meet a 10% canary in nine cases of
+ten, and find one release's page with the other's files. The release is drawn with it, so that each new one meets other
+users. Behind a proxy the address is the one in X-Forwarded-For; who forges it only chooses his own slot.
+https://nginx.org/en/docs/http/ngx_http_split_clients_module.html
+"""
+
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cicd.adapters.routers.share import Share
+from cicd.core.health import PROBE_AGENT
+
+OLDEST = (1, 27, 4)
+
+MAIN = string.Template("""\
+# Made by cicd. What changes from release to release is in active.conf.
+$user
+worker_processes 2;
+worker_shutdown_timeout 1d;
+pid $folder/nginx.pid;
+error_log $folder/error.log warn;
+events { worker_connections 4096; }
+http {
+    log_format release escape=json '{"at":$$msec,"release":"$$cicd_release","slot":"$$cicd_slot",'
+        '"own":$$cicd_own,"status":$$status,"upstream":"$$upstream_status","seconds":$$request_time,"method":"$$request_method","uri":"$$uri",'
+        '"request":"$$request_id"}';
+    access_log $folder/access.log release;
+    client_body_temp_path $folder/tmp/body;
+    proxy_temp_path $folder/tmp/proxy;
+    fastcgi_temp_path $folder/tmp/fastcgi;
+    uwsgi_temp_path $folder/tmp/uwsgi;
+    scgi_temp_path $folder/tmp/scgi;
+    keepalive_timeout 75s;
+    keepalive_min_timeout 5s;
+    client_max_body_size 0;
+    map $$http_upgrade $$cicd_connection { default upgrade; '' ''; }
+    map $$http_user_agent $$cicd_own { default false; $agent true; }
+    map $$http_x_forwarded_for $$cicd_for { default $$http_x_forwarded_for; '' $$remote_addr; }
+    map $$http_x_forwarded_proto $$cicd_proto { default $$http_x_forwarded_proto; '' $$scheme; }
+    map $$http_x_request_id $$cicd_request { default $$http_x_request_id; '' $$request_id; }
+    include $active;
+    server {
+        listen $listen;
+        add_header X-Cicd-Release $$cicd_release always;
+        location / {
+            proxy_pass http://$$cicd_slot;
+            proxy_http_version 1.1;
+            proxy_set_header Host $$http_host;
+            proxy_set_header Upgrade $$http_upgrade;
+            proxy_set_header Connection $$cicd_connection;
+$manner
+        }
+    }
+}
+""")
+
+# The first to meet users: what they claim of themselves is not believed, and slow ones do not hold the application up.
+IN_FRONT = """\
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Request-ID $request_id;"""
+
+# Behind a proxy of the project's own, which has its own limits and buffers: nothing is added to them.
+BEHIND = """\
+            proxy_set_header X-Forwarded-For $cicd_for;
+            proxy_set_header X-Forwarded-Proto $cicd_proto;
+            proxy_set_header X-Request-ID $cicd_request;
+            proxy_buffering off;
+            proxy_request_buffering off;
+            proxy_read_timeout 1d;
+            proxy_send_timeout 1d;"""
+
+# Upstream keep-alive must end before the application's own, or nginx may send into a connection that just closed.
+UPSTREAM = string.Template("""\
+upstream $slot { server $address max_fails=0; keepalive 32; keepalive_timeout 4s; }
+""")
+NOWHERE = Share("none", "127.0.0.1:9", "none")  # the discard port: refused at once, answered by nginx with 502
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a router stands to the world.
+
+    Attributes:
+        listen: `host:port` where it waits for requests.
+        behind: whether a proxy of the project's own is in front of it.
+        user: that its workers work as; empty for the one who starts it.
+    """
+
+    listen: str
+    behind: bool = False
+    user: str = ""
+
+
+def main(folder: Path, active: str, manner: Manner) -> str:
+    """What stays the same. `folder`: the router's; `active`: name of the file in it that changes."""
+    return MAIN.substitute(
+        user=f"user {manner.user};" if manner.user else "",
+        folder=folder,
+        active=folder / active,
+        listen=manner.listen,
+        agent=PROBE_AGENT,
+        manner=BEHIND if manner.behind else IN_FRONT,
+    )
+
+
+def active(shares: Sequence[Share]) -> str:
+    """What changes from release to release: the slots, who gets which, and what lives in them."""
+    upstreams = "".join(UPSTREAM.substitute(slot=share.slot, address=share.address) for share in shares)
+    *some, last = shares
+    if some:
+        salt = "-".join(share.release_id for share in some)
+        parts = " ".join(f"{share.percent:.2f}% {share.slot};" for share in some)
+        key = f"{salt} $http_x_forwarded_for $remote_addr"
+        choice = f'split_clients "{key}" $cicd_slot {{ {parts} * {last.slot}; }}\n'
+    else:
+        choice = f"map $host $cicd_slot {{ default {last.slot}; }}\n"
+    releases = " ".join(f'{share.slot} "{share.release_id}";' for share in shares)
+    return f"{upstreams}{choice}map $cicd_slot $cicd_release {{ default none; {releases} }}\n"
