@@ -6,7 +6,7 @@ import tarfile
 from pathlib import Path
 
 from cicd.adapters.process import run
-from cicd.adapters.target import make_root, own_folder, writing
+from cicd.adapters.target import HERE, writing
 from cicd.errors import BuildFailed, CommandFailed, ImageMissing, PrepareFailed, UsageError
 
 LARGEST_TEXT = 4 * 1024 * 1024  # bytes of one file that is read
@@ -35,9 +35,7 @@ def build(root: Path, folder: Path, sha: str, files: list[str]) -> str:
     store = root / "store" / "sha256"
     scratch = store / f".building.{os.getpid()}"
     with writing(root):
-        make_root(root)
-        own_folder(store.parent)
-        store.mkdir(exist_ok=True)
+        HERE.make_folder(store, root)
         scratch.touch()
     try:
         argv = ["git", "-c", "tar.umask=0022", "-C", str(folder), "archive", "--format=tar", "-o", str(scratch), sha]

@@ -15,7 +15,7 @@ from cicd.adapters.routers.nginx_process import NginxProcess
 from cicd.adapters.routers.nginx_program import NginxProgram, Worker
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
-from cicd.adapters.target import Target, write_private
+from cicd.adapters.target import Target
 from cicd.core.health import Probe
 from cicd.core.release import Record
 from cicd.core.watch import Answer
@@ -62,8 +62,8 @@ class Nginx:
         self._rotate()
         text, manner = active(shares), self.manner(port)
         self._test(text, manner)
-        write_private(self.folder / "active.conf", text)
-        write_private(self.folder / "nginx.conf", main(self.folder, "active.conf", manner))
+        self.target.write(self.folder / "active.conf", text)
+        self.target.write(self.folder / "nginx.conf", main(self.folder, "active.conf", manner))
         if self.program.runs():
             self._reload()
         else:
@@ -74,7 +74,7 @@ class Nginx:
         return [probe(url, release_header=ROUTER_RELEASE)]
 
     def close(self) -> None:
-        write_private(self.folder / "active.conf", active([NOWHERE]))
+        self.target.write(self.folder / "active.conf", active([NOWHERE]))
         if self.program.runs():
             self._reload()
 
@@ -106,8 +106,8 @@ class Nginx:
 
     def _test(self, text: str, manner: Manner) -> None:
         """Have nginx read the configuration before it becomes the active one."""
-        write_private(self.folder / "active.new.conf", text)
-        write_private(self.folder / "nginx.new.conf", main(self.folder, "active.new.conf", manner))
+        self.target.write(self.folder / "active.new.conf", text)
+        self.target.write(self.folder / "nginx.new.conf", main(self.folder, "active.new.conf", manner))
         if wrong := self.program.check(self.folder / "nginx.new.conf"):
             raise RouterFailed(
                 f"nginx refuses the configuration: {wrong[-500:]}",
