@@ -161,8 +161,8 @@ def test_the_log_tells_slots_users_and_our_own_probes(router: Nginx, shares: dic
         ask(connection, User_Agent=PROBE_AGENT)
         router.route([shares["green"]], port)
         ask(connection, User_Agent='"}\\')
-    with router.log(mark) as log:
-        seen = [(answer.slot, answer.release, answer.status, answer.own) for answer in logged(log, 3)]
+    log = router.log(mark)
+    seen = [(answer.slot, answer.release, answer.status, answer.own) for answer in logged(log, 3)]
     assert seen[:2] == [("blue", "blue-id", 200, False), ("blue", "blue-id", 200, True)]
     assert len(router.recent("blue", "blue-id", 10)) == [slot for slot, _, _, own in seen if not own].count("blue")
 
@@ -173,12 +173,14 @@ def test_a_large_log_begins_anew_at_the_next_switch(
     [port] = free_ports(1)
     monkeypatch.setattr(nginx, "LOG_LIMIT", 10)
     router.route([shares["blue"]], port)
-    with router.log(router.mark()) as log, closing(connect(port)) as connection:
+    log = router.log(router.mark())
+    with closing(connect(port)) as connection:
         ask(connection)
         assert [answer.slot for answer in logged(log, 1)] == ["blue"]
         mark = router.mark()
         router.route([shares["green"]], port)
-        with router.log(mark) as later, closing(connect(port)) as fresh:
+        later = router.log(mark)
+        with closing(connect(port)) as fresh:
             ask(fresh)
             assert [answer.slot for answer in logged(log, 1)] == ["green"], "it is followed"
             assert [answer.slot for answer in logged(later, 1)] == ["green"]

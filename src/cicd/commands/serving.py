@@ -151,8 +151,8 @@ class Serving:
     def _look(
         self, new: Watched, old: Watched | None, record: Record, since: Mark, seconds: float
     ) -> tuple[Judgement, str]:
-        with self.router.log(since) as log:
-            return Watcher(log, record.deploy.watch, self.clock, self.sleep).watch(new, old, seconds)
+        log = self.router.log(since)
+        return Watcher(log, record.deploy.watch, self.clock, self.sleep).watch(new, old, seconds)
 
     def _release_before(self) -> tuple[str, Record] | None:
         """Slot and record of what ran when this began."""

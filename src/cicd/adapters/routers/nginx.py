@@ -15,7 +15,7 @@ from cicd.adapters.routers.nginx_process import NginxProcess
 from cicd.adapters.routers.nginx_program import NginxProgram, Worker
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
-from cicd.adapters.target import Target
+from cicd.adapters.target import Target, writing
 from cicd.core.health import Probe
 from cicd.core.release import Record
 from cicd.core.watch import Answer
@@ -93,16 +93,17 @@ class Nginx:
         self.program.stop()
 
     def mark(self) -> Mark:
-        return end_of(self.folder / "access.log")
+        return end_of(self.target.host, self.folder / "access.log")
 
     def log(self, since: Mark) -> Log:
-        return Log(self.folder / "access.log", since)
+        return Log(self.target.host, self.folder / "access.log", since)
 
     def recent(self, slot: str, release_id: str, count: int) -> list[Answer]:
-        return recent(self.folder / "access.log", slot, release_id, count)
+        return recent(self.target.host, self.folder / "access.log", slot, release_id, count)
 
     def _lay_out(self) -> None:
-        (self.folder / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
+        with writing(self.folder):
+            self.target.make("router", "tmp")
 
     def _test(self, text: str, manner: Manner) -> None:
         """Have nginx read the configuration before it becomes the active one."""
@@ -134,8 +135,9 @@ class Nginx:
     def _rotate(self) -> None:
         """Start the log anew when it has grown large; the one before is kept as access.log.1."""
         log = self.folder / "access.log"
-        if log.exists() and log.stat().st_size > LOG_LIMIT:
-            log.replace(rotated(log))
+        found = self.target.host.look(log)
+        if found and found.size > LOG_LIMIT:
+            self.target.host.rename(log, rotated(log))
             self.program.reopen_logs()
 
 
