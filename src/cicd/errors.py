@@ -281,6 +281,18 @@ class DatabaseUnavailable(CicdError):
     code, reason = 52, "database-unavailable"
 
 
+class HostUnreachable(CicdError):
+    """A host does not answer, or the connection to it was lost."""
+
+    code, reason = 53, "host-unreachable"
+
+
+class HostRefused(CicdError):
+    """A host refuses us, or its key is not the one that we know."""
+
+    code, reason = 54, "host-refused"
+
+
 class TestsFailed(CicdError):
     """Tests failed."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import selectors
 import shlex
 import shutil
 import signal
@@ -11,7 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -192,6 +194,113 @@ def _lines(child: subprocess.Popen[bytes], stream: IO[bytes]) -> Iterator[str]:
         if deadline == float("inf") and child.poll() is not None:
             deadline = time.monotonic() + LAST_WORDS
     yield from splitter.end()
+
+
+class Dialogue:
+    """A program that is talked with: it reads what it is told piece by piece, and is heard meanwhile.
+
+    Its stdin ends when we hang up, or die in whatever way: that is how it notices. One thread hears; any may say, hang
+    up or end.
+    """
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+        """Raises ToolMissing."""
+        pipe = subprocess.PIPE
+        self._child = _start(argv, env=env, cwd=None, stdin=pipe, stdout=pipe, stderr=pipe, new_session=True)
+        assert self._child.stdin
+        assert self._child.stdout
+        assert self._child.stderr
+        self._stdin, self._stdout, self._stderr = self._child.stdin, self._child.stdout, self._child.stderr
+        os.set_blocking(self._stdin.fileno(), False)
+        self._open = [self._stdout, self._stderr]
+        self._pieces: deque[Iterator[bytes]] = deque()
+        self._unsaid = memoryview(b"")
+        self._saying = threading.Lock()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        return self._child.poll() is None
+
+    def say(self, pieces: Iterable[bytes]) -> None:
+        """Tell it this after all that it was told before; what its pipe does not take is said while it is heard."""
+        with self._saying:
+            self._pieces.append(iter(pieces))
+            self._say_on()
+
+    def hear(self, seconds: float) -> tuple[bytes, bytes] | None:
+        """What it wrote to stdout and to stderr, of which something may come later; None when both have ended.
+
+        Args:
+            seconds: how long to wait for anything.
+        """
+        said = {self._stdout: b"", self._stderr: b""}
+        with selectors.DefaultSelector() as selector:
+            for stream in self._open:
+                selector.register(stream, selectors.EVENT_READ)
+            with self._saying:
+                if self._unsaid and not self._stdin.closed:
+                    selector.register(self._stdin, selectors.EVENT_WRITE)
+            if not self._open:
+                return None
+            for key, _ in selector.select(seconds):
+                if key.fileobj is self._stdin:
+                    with self._saying:
+                        self._say_on()
+                    continue
+                stream = self._stdout if key.fileobj is self._stdout else self._stderr
+                said[stream] = os.read(stream.fileno(), 65536)
+                if not said[stream]:
+                    self._open.remove(stream)
+        return said[self._stdout], said[self._stderr]
+
+    def _say_on(self) -> None:
+        """Raises what the pieces raise."""
+        while not self._stdin.closed:
+            while not self._unsaid:
+                if not self._pieces:
+                    return
+                piece = next(self._pieces[0], None)
+                if piece is None:
+                    self._pieces.popleft()
+                else:
+                    self._unsaid = memoryview(piece)
+            try:
+                self._unsaid = self._unsaid[os.write(self._stdin.fileno(), self._unsaid) :]
+            except BlockingIOError:
+                return
+            except BrokenPipeError:  # it listens no more: what it wrote says why
+                self._hang_up()
+
+    @property
+    def has_all(self) -> bool:
+        """Whether it was told everything, or listens no more."""
+        with self._saying:
+            return not self._unsaid or self._stdin.closed
+
+    def hang_up(self) -> None:
+        """Its stdin ends; what was not said yet is not said."""
+        with self._saying:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._unsaid = memoryview(b"")
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
+
+    def end(self, *, patience: float = 0.0) -> int:
+        """Hang up, end it if it has not ended by itself after `patience` seconds, and let go of it; gives its code."""
+        self.hang_up()
+        try:
+            self._child.wait(patience)
+        except subprocess.TimeoutExpired:
+            end_group(self._child.pid)
+        self._stdout.close()
+        self._stderr.close()
+        return self._child.wait()
 
 
 def failure(done: Completed, next_step: str = "") -> CommandFailed:

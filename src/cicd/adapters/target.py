@@ -265,7 +265,7 @@ class Target:
         )
 
 
-def _held(claim: Callable[[], None]) -> bytes:
+def _held(claim: Callable[[], object]) -> bytes:
     """What the holder of a lock wrote into it; empty if the claim got it."""
     try:
         claim()

@@ -43,12 +43,24 @@ class Fenced(Exception):
     """The number in the fence is higher than ours; `args[0]` is that number."""
 
 
+class Hold(Protocol):
+    """A lock that we have."""
+
+    @property
+    def held(self) -> bool:
+        """Whether we still have it: one on another machine is lost with the connection."""
+
+
 class Host(Protocol):
-    """One machine. Paths are absolute, on that machine."""
+    """One machine. Paths are absolute, on that machine.
+
+    What cannot be done to a file raises OSError as this machine would. Of another machine everything may also raise
+    HostUnreachable and HostRefused; where a connection is lost meanwhile, it is not known whether it was done.
+    """
 
     @property
     def name(self) -> str:
-        """`local`, or `ssh://user@host`."""
+        """`local`, or `ssh://user@host:port`."""
 
     def home(self) -> Path:
         """The home folder of the user that we are there."""
@@ -73,15 +85,17 @@ class Host(Protocol):
         Args:
             env: variables besides the user's own there; no command line shows them.
             stdin: what it reads.
-            timeout: seconds after which it is ended, with its children.
+            timeout: seconds after which it is ended, with its children; `timed_out` is set then.
             check: whether a non-zero end raises CommandFailed.
 
+        When we die it is ended, too, on another machine.
+
         Raises:
-            ToolMissing, CommandFailed, HostUnreachable.
+            ToolMissing, CommandFailed.
         """
 
     def output(self, argv: Sequence[str], *, timeout: float | None = None) -> bytes:
-        """All that a program writes to stdout. Raises CommandFailed with what it wrote to stderr, HostUnreachable."""
+        """All that a program writes to stdout. Raises CommandFailed with what it wrote to stderr, ToolMissing."""
 
     def read(self, path: Path) -> bytes:
         """Raises FileNotFoundError, OSError."""
@@ -124,16 +138,22 @@ class Host(Protocol):
         """What lies in a folder, the newest first; nothing if it is not there."""
 
     def remove(self, path: Path) -> None:
-        """A file, or a folder with all in it; one that is not there is fine."""
+        """A file, or a folder with all in it; one that is not there is fine. Raises OSError: something is left."""
 
     def send(self, source: Path, path: Path) -> None:
-        """Lay a file or folder of this machine out there, in place of what was there. Raises OSError."""
+        """Lay a file or folder of this machine out there, in place of what was there; whole or not at all.
+
+        Rights are kept, owners are not. Raises OSError.
+        """
 
     def free(self, path: Path) -> int:
         """Bytes that are free on the disk where a file is, or would be."""
 
-    def locked(self, path: Path, holder: bytes) -> AbstractContextManager[None]:
+    def locked(self, path: Path, holder: bytes) -> AbstractContextManager[Hold]:
         """Hold a lock; who holds it lets go when he dies. Raises Held at once if somebody has it, OSError."""
 
     def reach(self, address: str) -> str:
         """`host:port` of this machine that leads to a `host:port` as that machine knows it."""
+
+    def close(self) -> None:
+        """Let go of the connection to another machine, and of all that it reaches; it may be used again."""

@@ -1,15 +1,17 @@
 """The machine that we run on."""
 
 import contextlib
+import errno
 import fcntl
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cicd.adapters import process
-from cicd.adapters.host import Fenced, Held, Look, Piece
+from cicd.adapters.host import Fenced, Held, Hold, Look, Piece
 from cicd.adapters.process import Completed
 
 
@@ -75,19 +77,21 @@ class LocalHost:
 
     def write(self, path: Path, content: bytes, *, mode: int = 0o600, exclusive: bool = False) -> None:
         if exclusive and path.exists():
-            raise FileExistsError(path)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        scratch = scratch_of(path)
         try:
-            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
+                os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
             if exclusive:
                 os.link(scratch, path)
                 scratch.unlink()
             else:
                 scratch.replace(path)
+            _keep_names(path.parent)
         except OSError:
             with contextlib.suppress(OSError):  # a read-only disk
                 scratch.unlink(missing_ok=True)
@@ -97,6 +101,7 @@ class LocalHost:
         self.make_folder(path.parent, root)
         if (highest := _number(fence)) > token:
             raise Fenced(highest)
+        begun = path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             size = os.fstat(descriptor).st_size
@@ -107,9 +112,12 @@ class LocalHost:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if not begun:
+            _keep_names(path.parent)
 
     def rename(self, path: Path, to: Path) -> None:
         path.replace(to)
+        _keep_names(to.parent)
 
     def make_folder(self, path: Path, root: Path) -> None:
         if not root.exists():
@@ -121,32 +129,49 @@ class LocalHost:
             _own(folder)
 
     def names(self, folder: Path) -> list[str]:
+        changed = {}
         try:
-            found = list(folder.iterdir())
+            for entry in os.scandir(folder):
+                with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                    changed[entry.name] = entry.stat(follow_symlinks=False).st_mtime_ns
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+        return sorted(changed, key=lambda name: changed[name], reverse=True)
 
     def remove(self, path: Path) -> None:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def send(self, source: Path, path: Path) -> None:
-        self.remove(path)
-        if source.is_dir():
-            shutil.copytree(source, path, symlinks=True)
-        else:
-            shutil.copyfile(source, path)
-            shutil.copymode(source, path)
+        scratch = scratch_of(path)
+        try:
+            if source.is_dir():
+                shutil.copytree(source, scratch, symlinks=True)
+            else:
+                shutil.copyfile(source, scratch)
+                shutil.copymode(source, scratch)
+            if path.is_dir() and not path.is_symlink():
+                old = path.replace(scratch_of(path))
+                scratch.replace(path)
+                self.remove(old)
+            else:
+                scratch.replace(path)
+        except shutil.Error as error:  # of copytree, with what went wrong for each file
+            self.remove(scratch)
+            raise OSError(errno.EIO, str(error)[:1000], source) from error
+        except OSError:
+            self.remove(scratch)
+            raise
 
     def free(self, path: Path) -> int:
         there = next(each for each in (path, *path.parents) if each.exists())
         return shutil.disk_usage(there).free
 
     @contextlib.contextmanager
-    def locked(self, path: Path, holder: bytes) -> Iterator[None]:
+    def locked(self, path: Path, holder: bytes) -> Iterator[Hold]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         with open(descriptor, "r+b") as file:
             try:
@@ -156,15 +181,37 @@ class LocalHost:
             file.truncate(0)
             file.write(holder)
             file.flush()
-            yield
+            yield _Here()
 
     def reach(self, address: str) -> str:
         return address
 
+    def close(self) -> None:
+        pass
+
+
+class _Here:
+    """A lock that the kernel keeps for us."""
+
+    held = True
+
+
+def scratch_of(path: Path) -> Path:
+    """Where something is made before it takes its place: beside it, under a name that nobody else has."""
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
+
+
+def _keep_names(folder: Path) -> None:
+    """What was made or renamed in a folder stays so when the power goes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
 
 def _own(folder: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_mode & 0o777 != 0o700:
         folder.chmod(0o700)
 
