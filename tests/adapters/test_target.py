@@ -162,7 +162,7 @@ def test_the_root_does_not_depend_on_where_one_stands() -> None:
 def test_a_step_that_the_plan_does_not_have(target: Target) -> None:
     target.journal(OPENED)
     target.journal(entry("begin", step=99))
-    with pytest.raises(Unfinished, match="a step that its plan does not have"):
+    with pytest.raises(Unfinished, match="step 99, which its plan does not have"):
         target.state()
 
 
@@ -215,3 +215,19 @@ def test_who_comes_with_an_older_token_is_refused(target: Target) -> None:
     target.raise_fence(5)
     (target.folder / "fence").unlink()
     assert target.fence() == 5, "the journal knows it as well"
+
+
+@pytest.mark.parametrize("text", [None, "", "\n", "half a line"])
+def test_a_journal_that_is_gone_is_no_new_target(target: Target, text: str | None) -> None:
+    """Else the slot of what runs would be taken for a free one, and be stopped."""
+    folder = target.make("releases", "0123456789ab")
+    target.journal(OPENED)
+    journal = target.folder / "journal.jsonl"
+    if text is None:
+        journal.unlink()
+    else:
+        journal.write_text(text)
+    assert target.state().unfinished is None, "nothing lies there whole"
+    (folder / "record.json").write_text("{}")
+    with pytest.raises(Unfinished, match="gone or empty"):
+        target.state()

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from cicd.adapters.runner import Runner
-from cicd.core.journal import Entry, NewerFormat, State, decode, encode, fold
+from cicd.core.journal import Entry, NewerFormat, NotAJournal, State, decode, encode, fold
 from cicd.core.release import Record
 from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
 
@@ -104,23 +104,26 @@ class Target:
         """Where the environment stands, by its journal. Raises Unfinished if the journal cannot be read."""
         try:
             return fold(self.entries())
-        except IndexError as error:
-            raise self._unreadable("it names a step that its plan does not have") from error
+        except NotAJournal as error:
+            raise self._unreadable(str(error)) from error
 
     def entries(self) -> list[Entry]:
         """All of the journal, oldest first; none before the first deployment. Raises Unfinished."""
         try:
-            return decode((self.folder / "journal.jsonl").read_text(encoding="utf-8"))
+            found = decode((self.folder / "journal.jsonl").read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            found = []
         except (OSError, msgspec.MsgspecError, NewerFormat, UnicodeDecodeError) as error:
             raise self._unreadable(str(error)) from error
+        if not found and any(map(self.has, self.releases())):  # one that runs would be taken for a free slot
+            raise self._unreadable("it is gone or empty, and releases lie beside it")
+        return found
 
     def _unreadable(self, why: str) -> Unfinished:
         return Unfinished(
             f"The journal {self.folder / 'journal.jsonl'} cannot be read: {why}",
             cause="a later cicd wrote it, it was changed by hand, it is another user's, or its disk is failing",
-            next_step="restore it; what runs goes on running",
+            next_step="restore it; what runs goes on running. To begin anew, end what runs and move the folder away",
         )
 
     def fence(self) -> int:
