@@ -149,6 +149,13 @@ def test_a_target_that_cannot_be_written_is_said(root: str) -> None:
         target.journal(OPENED)
 
 
+def test_whether_a_target_can_be_written_is_known_without_trying(target: Target) -> None:
+    target.require_writable()
+    assert not target.folder.exists()
+    with pytest.raises(PrepareFailed, match="cannot be written"):
+        Target(Path("/etc/passwd"), "app", "dev").require_writable()
+
+
 @pytest.mark.parametrize("root", ["/tmp/my targets", "/tmp/a;b", "/tmp/{x}", "/tmp/$x", "/tmp/a\nb"])
 def test_a_path_that_means_something_in_configuration_files_is_refused(root: str) -> None:
     with pytest.raises(UsageError, match="CICD_TARGET"):

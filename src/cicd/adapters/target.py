@@ -212,8 +212,17 @@ class Target:
 
     def free(self) -> int:
         """Bytes that are free on the disk of the target."""
-        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        return shutil.disk_usage(there).free
+        return shutil.disk_usage(self._there()).free
+
+    def require_writable(self) -> None:
+        """Look whether the kernel would let us write here, without trying. Raises PrepareFailed."""
+        with writing(self.root):
+            if not os.access(self._there(), os.W_OK | os.X_OK):
+                raise PermissionError("its disk is read-only, or its rights do not let us")
+
+    def _there(self) -> Path:
+        """The folder, or the first above it that exists."""
+        return next(path for path in (self.folder, *self.folder.parents) if path.exists())
 
     def releases(self) -> list[str]:
         """Ids of the releases that lie here, whole or not, newest first."""
