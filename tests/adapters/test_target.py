@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cicd.adapters.target import Target, target_root, write_private
-from cicd.core.journal import Entry
+from cicd.core.journal import Entry, decode
 from cicd.core.ledger import Payload
 from cicd.core.plan import Running, plan_promotion
 from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
@@ -48,6 +48,25 @@ def test_the_journal_is_read_back_and_is_the_owners(target: Target) -> None:
     assert attempt.plan == PLAN
     assert attempt.begun[0].facts == {"created": True}
     assert stat.S_IMODE((target.folder / "journal.jsonl").stat().st_mode) == 0o600
+
+
+def test_a_journal_is_read_again_only_when_it_has_changed(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+
+    def counted(text: str) -> list[Entry]:
+        reads.append(text)
+        return decode(text)
+
+    monkeypatch.setattr("cicd.adapters.target.decode", counted)
+    target.raise_fence(0)
+    target.journal(OPENED)
+    for step in range(3):
+        target.journal(entry("begin", step=step))
+        for _ in range(3):
+            attempt = target.state().unfinished
+            assert attempt is not None
+            assert len(attempt.begun) == step + 1
+    assert len(reads) == 3
 
 
 def test_a_line_that_a_crash_cut_off_is_dropped_by_the_next_entry(target: Target) -> None:

@@ -8,6 +8,7 @@
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
@@ -110,7 +111,9 @@ class Target:
     def entries(self) -> list[Entry]:
         """All of the journal, oldest first; none before the first deployment. Raises Unfinished."""
         try:
-            found = decode((self.folder / "journal.jsonl").read_text(encoding="utf-8"))
+            path = self.folder / "journal.jsonl"
+            there = path.stat()
+            found = _decoded(path, (there.st_ino, there.st_size, there.st_mtime_ns))
         except (FileNotFoundError, NotADirectoryError):
             found = []
         except (OSError, msgspec.MsgspecError, NewerFormat, UnicodeDecodeError) as error:
@@ -272,6 +275,12 @@ class Target:
             cause="one deployment at a time",
             next_step="wait until it has ended, then run this again",
         )
+
+
+@functools.lru_cache(maxsize=4)
+def _decoded(path: Path, version: tuple[int, ...]) -> list[Entry]:
+    """A journal, read once as long as it is the same: it is asked for often, and never gets shorter over the years."""
+    return decode(path.read_text(encoding="utf-8"))
 
 
 def _claimed(descriptor: int) -> bool:
