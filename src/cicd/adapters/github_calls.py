@@ -24,7 +24,7 @@ PATIENCE = 30.0  # seconds that a call may take with all its repetitions; $CICD_
 
 SHORTEST = 5.0  # seconds that one attempt may always take; the first one also imports PyGithub
 # What reading raises on JSON of another shape, or on a page that a proxy has sent in place of an answer.
-NOT_UNDERSTOOD = (TypeError, AttributeError, LookupError, ValueError)
+NOT_UNDERSTOOD = (TypeError, AttributeError, LookupError, ValueError, RecursionError)
 
 
 class Unanswered(OSError):
