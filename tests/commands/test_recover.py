@@ -163,5 +163,9 @@ def test_what_is_stuck_in_one_environment_does_not_keep_another_from_recovery(
     assert two.site("production").target.state().unfinished is None
     with pytest.raises(Unfinished):
         recover.recover([stuck], two.runner(), two.hub)  # type: ignore[arg-type]
+    two.hub.fails["ledger"], asked = AWAY, two.hub.calls
+    with pytest.raises(GitHubUnavailable):
+        recover.recover([stuck, two.site("production")], two.runner(), two.hub)  # type: ignore[arg-type]
+    assert two.hub.calls == asked + 1
     (stuck.target.folder / "journal.jsonl").unlink()
     shutil.rmtree(stuck.target.folder / "releases")

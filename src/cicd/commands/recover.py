@@ -9,7 +9,9 @@ from cicd.commands.hold import locked
 from cicd.commands.read import Project, Site, read_config
 from cicd.contract import Recover
 from cicd.core.results import Result
-from cicd.errors import CicdError, Interrupted, NoToken
+from cicd.errors import CicdError, GitHubUnavailable, Interrupted, NoToken, RateLimited, TokenRefused
+
+FOR_ALL = (Interrupted, GitHubUnavailable, RateLimited, TokenRefused)  # the next site would only wait for it again
 
 
 def main(inputs: Recover, runner: Runner) -> Result:
@@ -29,14 +31,14 @@ def recover(sites: list[Site], runner: Runner, hub: GitHub | None) -> Result:
     """lock → finish or undo → record, for each site: what is stuck in one does not keep the others from it.
 
     Raises:
-        CicdError: there is but one site, and it is stuck.
+        CicdError: there is but one site, and it is stuck; or what is wrong is wrong for all of them.
     """
     done: dict[str, list[str]] = {}
     stuck: list[CicdError] = []
     for site in sites:
         try:
             done[site.name] = recover_one(site, runner, hub)
-        except Interrupted:
+        except FOR_ALL:
             raise
         except CicdError as error:
             if len(sites) == 1:
