@@ -67,6 +67,17 @@ def test_what_runs_is_not_well_and_a_run_was_killed(world: World) -> None:
     assert "answered 502" in result["message"]
 
 
+def test_a_journal_that_cannot_be_read_is_one_finding_of_many(world: World) -> None:
+    assert world.promote()["decision"] == "done"
+    journal = world.app.site().target.folder / "journal.jsonl"
+    text = journal.read_text()
+    journal.write_text("no journal\n")
+    result = world.run("doctor")
+    journal.write_text(text)
+    assert (wrong(result), wrong(result, "production")) == (["unfinished"], [])
+    assert (result["exit"], result["reason_code"]) == (39, "unfinished")
+
+
 def test_refusals_are_told_all_at_once(world: World) -> None:
     demand(world, "approval: required, checks: [test, lint]")
     sha = world.app.git("rev-parse", "HEAD")

@@ -116,8 +116,8 @@ def test_reviewers_come_with_the_ledger_and_are_asked_for_once(http: responses.R
     given["data"]["repository"]["e0rules"] = reviewed({"login": "rita"}, {"slug": "platform"})
     given["data"]["repository"]["e1rules"] = {"protectionRules": {"nodes": []}}
     http.post(f"{API}/graphql", json=given)
-    http.get(f"{REPO}/environments/staging", json={"protection_rules": []})
-    http.get(f"{REPO}/environments/production", json={"protection_rules": []})
+    http.get(f"{REPO}/environments/staging", json={"name": "x", "protection_rules": []})
+    http.get(f"{REPO}/environments/production", json={"name": "x", "protection_rules": []})
     hub.standing(["production", "staging"])
     found = hub.environment("production")
     assert found is not None

@@ -24,11 +24,15 @@ PATIENCE = 30.0  # seconds that a call may take with all its repetitions; $CICD_
 
 SHORTEST = 5.0  # seconds that one attempt may always take; the first one also imports PyGithub
 # What reading raises on JSON of another shape, or on a page that a proxy has sent in place of an answer.
-NOT_UNDERSTOOD = (TypeError, AttributeError, LookupError, ValueError)
+NOT_UNDERSTOOD = (TypeError, AttributeError, LookupError, ValueError, RecursionError)
 
 
 class Unanswered(OSError):
     """GitHub, or what is between us and it, gave no answer that could be read."""
+
+
+class NotGitHubs(Unanswered):
+    """There was an answer, and GitHub does not answer so."""
 
 
 class Within(Protocol):
@@ -101,11 +105,11 @@ class Calls:
         raise AssertionError("tenacity either returns or raises")
 
     def _bounded(self, request: Callable[[], T]) -> T:
-        """Make one attempt in half of our patience: the other half is to look it up. Raises Unanswered."""
+        """Make one attempt in half of our patience: the other half is to look it up. Raises Unanswered, NotGitHubs."""
         try:
             return self._within(max(self._patience / 2, SHORTEST), request)
         except NOT_UNDERSTOOD as error:
-            raise Unanswered(f"an answer that is not GitHub's: {type(error).__name__}: {error}"[:300]) from error
+            raise NotGitHubs(f"{type(error).__name__}: {error}"[:300]) from error
 
     def _add(self, number: int) -> None:
         with self._counting:
@@ -174,6 +178,12 @@ def explain(error: Exception, what: str) -> CicdError:
         )
         refused.status = status
         return refused
+    if isinstance(error, NotGitHubs):
+        return GitHubUnavailable(
+            f"What answered for {what} is not GitHub: {error}",
+            cause="a proxy has answered in its place, or GITHUB_API_URL names something else",
+            next_step=f"check both, then run it again when {_whoever_answers(error)}",
+        )
     told = str(error) if isinstance(error, Unanswered) else type(error).__name__
     return GitHubUnavailable(
         f"GitHub did not answer for {what}: {f'{status} {said}' if status else told}",

@@ -84,7 +84,7 @@ def examine(project: Project, runner: Runner, hub: GitHub) -> list[Finding]:
         errors = list(check(facts))
         findings += [Finding(name, what, error) for error in errors] or ([Finding(name, what)] if judged(what) else [])
     findings += [Finding(name, what, advice=advice) for what, advice in advices(facts, hub)]
-    return [*findings, at_rest(project), answers(project)]
+    return [*findings, *on_target(project)]
 
 
 def judged(what: str) -> bool:
@@ -114,6 +114,16 @@ def no_access(protection: Protection, hub: GitHub) -> str:
     if errors:
         return f"could not be asked with this token: {errors[0].what}"
     return f"{', '.join(lost)} cannot write to the repository, so GitHub does not ask them" if lost else ""
+
+
+def on_target(project: Project) -> list[Finding]:
+    """What only the target knows; a journal that cannot be read is a finding, and the others are told as well."""
+    name, target = project.site.name, project.site.target
+    try:
+        target.require_writable()
+        return [Finding(name, "the target can be written"), at_rest(project), answers(project)]
+    except CicdError as error:
+        return [Finding(name, "the target", error)]
 
 
 def at_rest(project: Project) -> Finding:

@@ -4,16 +4,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cicd.adapters.config_file import read_text
 from cicd.adapters.engines import engine_of
 from cicd.adapters.engines.layout import Layout, Source
 from cicd.adapters.engines.protocol import Engine
-from cicd.adapters.host.at import host_of
+from cicd.adapters.host import Host
+from cicd.adapters.host.address import host_of
 from cicd.adapters.migrators import MIGRATORS
 from cicd.adapters.routers import Router, router_of
 from cicd.adapters.runner import Runner
-from cicd.adapters.target import Target, apps_with, target_root
+from cicd.adapters.target import Target, apps_with, target_root, usable
 from cicd.commands.steps import TargetSteps
 from cicd.core.config import NAME, Config, Deploy, Environment, Ports, deploy_of, environment_of
 from cicd.core.config_rules import parse_config
@@ -106,7 +108,15 @@ class Site:
 
 def targets_of(hosts: Sequence[str], app: str, name: str, runner: Runner) -> tuple[Target, ...]:
     """The environment on each of its hosts. Raises HostUnreachable."""
-    return tuple(Target(root, app, name, host) for host, root in (host_of(each, runner) for each in hosts))
+    made = ((host_of(address, runner), urlsplit(address).path) for address in hosts)
+    return tuple(Target(root_of(host, Path(path), runner), app, name, host) for host, path in made)
+
+
+def root_of(host: Host, given: Path, runner: Runner) -> Path:
+    """The folder of all targets on a host; `given`: as its address has it."""
+    if host.name == "local":
+        return target_root(runner)
+    return usable(given if given.is_absolute() else host.home() / ".local" / "state" / "cicd")
 
 
 def _of_record(targets: tuple[Target, ...], record: Record, runner: Runner) -> Site:

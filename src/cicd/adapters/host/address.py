@@ -1,5 +1,6 @@
 """From what the config says of a host to the host."""
 
+import atexit
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,4 +32,12 @@ def host_of(
             f"{address!r} is no host",
             next_step="write `local` or `ssh://user@host:port` under environments.<name>.hosts",
         )
-    return SshHost(f"ssh://{parts.netloc}", runner.env, identity_file=identity_file, known_hosts=known_hosts)
+    name = f"ssh://{parts.netloc}"
+    if (name, identity_file, known_hosts) not in _known:
+        made = SshHost(name, runner.env, identity_file=identity_file, known_hosts=known_hosts)
+        atexit.register(made.close)
+        _known[name, identity_file, known_hosts] = made
+    return _known[name, identity_file, known_hosts]
+
+
+_known: dict[tuple[str, Path | None, Path | None], SshHost] = {}  # one connection for all who ask
