@@ -227,6 +227,9 @@ def report(command: str, result: Result, runner: Runner, as_json: bool) -> int:
             write(command, result, runner)
         except (OSError, ValueError) as error:
             runner.annotate("warning", f"The runner's file cannot be written: {error}", title=f"cicd {command}")
+    if result.answer:
+        tell = runner.say if as_json or runner.is_actions else runner.tell
+        tell(result.answer)
     if result.exit_code:
         runner.annotate("error", result.message, title=f"cicd {command}: {result.reason_code}")
     elif result.message:

@@ -217,7 +217,8 @@ def test_slower_allows_the_grain(new: Seen, old: Seen, slower: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requests", "errors", "shown"), [(3, 3, "100%"), (200, 199, "100%"), (100, 12, "12%"), (56, 4, "7.1%"), (9, 0, "0%")]
+    ("requests", "errors", "shown"),
+    [(3, 3, "100%"), (200, 199, "100%"), (100, 12, "12%"), (56, 4, "7.1%"), (9, 0, "0%")],
 )
 def test_a_rate_is_shown_as_people_write_it(requests: int, errors: int, shown: str) -> None:
     assert str(traffic(requests, errors)).startswith(f"{errors} of {requests} requests failed ({shown})")

@@ -51,10 +51,12 @@ def doctor(projects: list[Project], runner: Runner, hub: GitHub) -> Result:
     wrong = [finding.error for finding in findings if finding.error]
     advice = sum(bool(finding.advice) for finding in findings)
     ends = f"{len(wrong)} to mend, {advice} to think about" if wrong or advice else "all is well"
+    told = [str(one) for one in findings if one.error] if runner.is_actions else []  # the annotation stands alone
     return Result(
         decision="failed" if wrong else "done",
         reason_code=wrong[0].reason if wrong else "ok",
-        message="\n".join([*map(str, findings), ends]),
+        answer="\n".join(map(str, findings)),
+        message="\n".join([*told, ends]),
         data={
             "findings": [
                 {

@@ -24,11 +24,12 @@ def main(inputs: Status, runner: Runner) -> Result:
     try:
         standing: Standing | None = GitHub(runner, inputs.token).standing(names)
     except (NoToken, GitHubUnavailable, RateLimited) as error:
-        standing, note = None, f"\n(GitHub was not asked: {error})"
+        standing, note = None, f"(GitHub was not asked: {error})"
     rows = [row(Project.of(inputs.working_directory, inputs.config, name, runner).site, standing) for name in names]
     return Result(
         decision="done",
-        message="\n".join(map(line, rows)) + note,
+        answer="\n".join(map(line, rows)),
+        message=note,
         data={"environments": rows},
         summary=summary(rows),
     )
