@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cicd.adapters.flocks import is_held
 from cicd.adapters.github import GitHub
 from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.runner import Runner
@@ -86,7 +87,9 @@ def examine(project: Project, runner: Runner, hub: GitHub) -> list[Finding]:
         errors = list(check(facts))
         findings += [Finding(name, what, error) for error in errors] or ([Finding(name, what)] if judged(what) else [])
     findings += [Finding(name, what, advice=advice) for what, advice in advices(facts, hub)]
-    return [*findings, at_rest(project), answers(project)]
+    settled = at_rest(project)
+    unsettled = bool(settled.error or settled.advice)  # then something else may answer, and has to: recover comes first
+    return [*findings, settled, *([] if unsettled else [answers(project)])]
 
 
 def judged(what: str) -> bool:
@@ -119,11 +122,13 @@ def no_access(protection: Protection, hub: GitHub) -> str:
 
 
 def at_rest(project: Project) -> Finding:
-    """Whether a killed run has left something."""
+    """Whether a killed run has left something; one that lives has not."""
     state, what = project.site.target.state(), "nothing is half done"
     if state.unfinished is None:
         return Finding(project.site.name, what)
     attempt = state.unfinished.payload
+    if is_held(project.site.target.folder / "lock"):
+        return Finding(project.site.name, what, advice=f"`{attempt.kind} {attempt.release.name}` is under way")
     error = Unfinished(
         f"A run was killed while it did `{attempt.kind} {attempt.release.name}`", next_step="run `cicd recover`"
     )
