@@ -174,7 +174,7 @@ class NothingToRollBackTo(CicdError):
 
 
 class Poisoned(CicdError):
-    """This digest failed in this environment before."""
+    """This digest failed in this environment before, or was taken back from it."""
 
     code, reason = 38, "poisoned"
 
