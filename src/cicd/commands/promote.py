@@ -69,7 +69,7 @@ def promote(
         raise ConfigError(
             f"`app-env` is empty, and the release that runs has {', '.join(lost)}",
             cause="the workflow does not pass the secret APP_ENV on, or the environment has none of that name",
-            next_step="give `app-env`; see docs/configuration.md",
+            next_step="give `app-env`: the secret settings as lines of NAME=value",
         )
     if inputs.plan and inputs.plan != proposal.plan.hash:
         raise another_plan(inputs.plan, proposal)
