@@ -170,5 +170,6 @@ def test_what_was_asked_for_can_be_piped(tmp_path: Path) -> None:
     )
     assert told.stdout == "dev          nothing runs\n"
     assert "GitHub was not asked" in told.stderr
+    assert f"No release lies below {tmp_path}" in told.stderr
     assert json.loads(asked.stdout)["message"].startswith("dev          nothing runs\n(GitHub was not asked")
     assert asked.stderr.startswith("dev          nothing runs\n")

@@ -8,6 +8,7 @@ from cicd.adapters.flocks import is_held
 from cicd.adapters.github import GitHub
 from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
+from cicd.adapters.target import target_root
 from cicd.commands.read import Project, Site, read_config
 from cicd.contract import Status
 from cicd.core.ledger import Deployment, current
@@ -27,6 +28,8 @@ def main(inputs: Status, runner: Runner) -> Result:
     except (NoToken, GitHubUnavailable, RateLimited) as error:
         standing, note = None, f"(GitHub was not asked: {error})"
     rows = [row(Project.of(inputs.working_directory, inputs.config, name, runner).site, standing) for name in names]
+    if standing is None and not any(one["on_target"] for one in rows):
+        note += f"\n(No release lies below {target_root(runner)}: CICD_TARGET names another folder)"
     return Result(
         decision="done",
         answer="\n".join(map(line, rows)),
