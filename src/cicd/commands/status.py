@@ -29,7 +29,7 @@ def main(inputs: Status, runner: Runner) -> Result:
         standing, note = None, f"(GitHub was not asked: {error})"
     rows = [row(Project.of(inputs.working_directory, inputs.config, name, runner).site, standing) for name in names]
     if standing is None and not any(one["on_target"] for one in rows):
-        note += f"\n(No release lies below {target_root(runner)}: CICD_TARGET names another folder)"
+        note += f"\n(No release lies below {target_root(runner)}; set CICD_TARGET if releases lie elsewhere)"
     return Result(
         decision="done",
         answer="\n".join(map(line, rows)),
