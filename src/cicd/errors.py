@@ -167,6 +167,18 @@ class ImageMissing(CicdError):
     code, reason = 36, "image-missing"
 
 
+class RegistryUnavailable(CicdError):
+    """The registry of images does not answer."""
+
+    code, reason = 53, "registry-unavailable"
+
+
+class RegistryDenied(CicdError):
+    """The registry of images does not let us in."""
+
+    code, reason = 54, "registry-denied"
+
+
 class NothingToRollBackTo(CicdError):
     """No other release was ever stable in this environment."""
 

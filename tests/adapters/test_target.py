@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cicd.adapters.target import Target, target_root, write_private
+from cicd.adapters.target import Target, target_root
 from cicd.core.journal import Entry
 from cicd.core.ledger import Payload
 from cicd.core.plan import Running, plan_promotion
@@ -107,7 +107,7 @@ def test_the_lock_is_let_go_when_its_holder_dies(target: Target) -> None:
 
 def test_a_disk_that_refuses(tmp_path: Path) -> None:
     with pytest.raises(PrepareFailed, match="cannot be written"):
-        write_private(tmp_path / "no" / "folder", "x")
+        Target(tmp_path, "app", "dev").write(tmp_path / "no" / "folder", "x")
 
 
 def test_where_targets_are() -> None:

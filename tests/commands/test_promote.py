@@ -12,7 +12,7 @@ import pytest
 
 from cicd.adapters.routers.nginx import Nginx
 from cicd.adapters.routers.share import Share
-from cicd.adapters.target import write_private
+from cicd.adapters.target import Target
 from cicd.commands import promote
 from cicd.contract import Promote
 from cicd.core.approval import Protection
@@ -418,14 +418,16 @@ def test_a_program_that_was_started_and_never_written_down_is_found(
     class Killed(BaseException):
         """Stands for SIGKILL: nothing of ours runs after it."""
 
-    def killed(path: Path, text: str, **options: bool) -> None:
+    write = Target.write
+
+    def killed(self: Target, path: Path, text: str) -> None:
         if path.parent.name == "slots":
             raise Killed
-        write_private(path, text, **options)
+        write(self, path, text)
 
     app.promote(app.commit("v1"))
     with monkeypatch.context() as patch:
-        patch.setattr("cicd.adapters.engines.process.write_private", killed)
+        patch.setattr(Target, "write", killed)
         with pytest.raises(Killed):
             app.promote(app.commit("v2"))
     assert app.promote(app.commit("v3")).outputs["verdict"] == "stable"

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,6 +80,7 @@ def run(
     argv: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
     cwd: Path | None = None,
     timeout: float | None = None,
     check: bool = True,
@@ -91,6 +93,7 @@ def run(
     Args:
         argv: program and arguments.
         env: its whole environment; None: ours.
+        stdin: what it reads.
         timeout: seconds after which it and its children are ended; `timed_out` is set then.
         check: whether a non-zero end raises CommandFailed, with the last lines of its output.
         each_line: called with every line of its output as it comes.
@@ -101,7 +104,8 @@ def run(
         ToolMissing: the program is not there. CommandFailed: see `check`.
     """
     started = time.monotonic()
-    child = _start(argv, env=env, cwd=cwd, stdout=subprocess.PIPE, new_session=True)
+    with _reading(stdin) as source:
+        child = _start(argv, env=env, cwd=cwd, stdin=source, stdout=subprocess.PIPE, new_session=True)
     timed_out = threading.Event()
 
     def expire() -> None:
@@ -131,6 +135,46 @@ def run(
     if check and (code or done.timed_out):
         raise failure(done, next_step)
     return done
+
+
+def output(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: bytes = b"", timeout: float | None = None
+) -> bytes:
+    """All that a program writes to stdout, which has to fit into memory.
+
+    Raises:
+        ToolMissing. CommandFailed: it did not end well; with what it wrote to stderr.
+    """
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as told, _reading(stdin) as source:
+        child = _start(argv, env=env, cwd=None, stdin=source, stdout=subprocess.PIPE, stderr=told, new_session=True)
+        timed_out = False
+        try:
+            said, _ = child.communicate(timeout=timeout)
+        except BaseException as error:
+            end_group(child.pid)
+            child.wait()
+            timed_out = isinstance(error, subprocess.TimeoutExpired)
+            if not timed_out:
+                raise
+            said = b""
+        told.seek(0)
+        complaint = told.read(64 * 1024).decode(errors="replace")
+    if child.returncode or timed_out:
+        raise failure(Completed(tuple(argv), child.returncode, complaint, time.monotonic() - started, timed_out))
+    return said
+
+
+@contextlib.contextmanager
+def _reading(content: bytes) -> Iterator[int | IO[bytes]]:
+    """Something to read `content` from. A file, not a pipe: nobody has to keep on writing."""
+    if not content:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        yield file
 
 
 def _lines(child: subprocess.Popen[bytes], stream: IO[bytes]) -> Iterator[str]:
@@ -163,8 +207,8 @@ def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, 
     `outlive_job`: the program is part of a deployment and stays when the job that started it ends.
     """
     environment = {name: value for name, value in env.items() if not (outlive_job and name == TRACKING)}
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
-        child = _start(argv, env=environment, cwd=cwd, stdout=output, new_session=True)
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as said:
+        child = _start(argv, env=environment, cwd=cwd, stdout=said, new_session=True)
     process = identify(child.pid)  # before anybody can reap it
     threading.Thread(target=child.wait, daemon=True).start()  # reaped if it ends while we are here
     return process
@@ -177,15 +221,17 @@ def _start(
     cwd: Path | None,
     stdout: int | IO[bytes],
     new_session: bool,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.STDOUT,
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             list(argv),
             env=None if env is None else dict(env),
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             start_new_session=new_session,
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL

@@ -4,9 +4,10 @@ import hashlib
 import os
 import tarfile
 from pathlib import Path
+from typing import IO
 
 from cicd.adapters.process import run
-from cicd.adapters.target import make_root, own_folder, writing
+from cicd.adapters.target import HERE, writing
 from cicd.errors import BuildFailed, CommandFailed, ImageMissing, PrepareFailed, UsageError
 
 LARGEST_TEXT = 4 * 1024 * 1024  # bytes of one file that is read
@@ -35,9 +36,7 @@ def build(root: Path, folder: Path, sha: str, files: list[str]) -> str:
     store = root / "store" / "sha256"
     scratch = store / f".building.{os.getpid()}"
     with writing(root):
-        make_root(root)
-        own_folder(store.parent)
-        store.mkdir(exist_ok=True)
+        HERE.make_folder(store, root)
         scratch.touch()
     try:
         argv = ["git", "-c", "tar.umask=0022", "-C", str(folder), "archive", "--format=tar", "-o", str(scratch), sha]
@@ -127,11 +126,11 @@ def verified(root: Path, image: str) -> Path:
     return path
 
 
-def read_texts(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
-    """The text files of an image whose names end so: path → text. Raises PrepareFailed."""
+def read_texts(packed: Path | IO[bytes], suffixes: tuple[str, ...]) -> dict[str, str]:
+    """The text files of a tar whose names end so: path → text. Raises PrepareFailed."""
     found, size = {}, 0
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _opened(packed) as tar:
             for member in tar:
                 if member.isfile() and member.name.endswith(suffixes) and (file := tar.extractfile(member)):
                     size += member.size  # of a sparse file, what it claims
@@ -145,6 +144,10 @@ def read_texts(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
     except (OSError, tarfile.TarError) as error:
         raise _unreadable(error) from error
     return found
+
+
+def _opened(packed: Path | IO[bytes]) -> tarfile.TarFile:
+    return tarfile.open(packed, "r:") if isinstance(packed, Path) else tarfile.open(fileobj=packed, mode="r:")
 
 
 def _unreadable(error: Exception) -> PrepareFailed:

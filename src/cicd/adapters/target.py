@@ -1,26 +1,25 @@
 """The place where an environment runs: its folder, journal, lock, and the releases that lie there.
 
-<root>/store/sha256/<hex>.tar       images, by digest
+<root>/store/sha256/<hex>.tar       images of engine process, by digest
 <root>/venvs/<key>/                 interpreters with a release's dependencies, shared by releases with the same lock
 <root>/<app>/key                    for keyed digests of secrets
-<root>/<app>/<environment>/journal.jsonl, lock, releases/<id>/, slots/, router/
+<root>/<app>/<environment>/journal.jsonl, lock, fence, releases/<id>/, slots/, router/, files/
 """
 
 import contextlib
-import fcntl
 import json
-import os
 import re
 import secrets
-import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from cicd.adapters.host import Fenced, Held, Host
+from cicd.adapters.host.local import LocalHost
 from cicd.adapters.runner import Runner
 from cicd.core.journal import Entry, NewerFormat, State, decode, encode, fold
 from cicd.core.release import Record
@@ -31,12 +30,16 @@ def target_root(runner: Runner) -> Path:
     """The folder of all targets on this machine: $CICD_TARGET, else the user's state folder."""
     given = runner.env.get("CICD_TARGET")
     state = runner.env.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    root = (Path(given) if given else Path(state) / "cicd").absolute()
+    return usable((Path(given) if given else Path(state) / "cicd").absolute())
+
+
+def usable(root: Path) -> Path:
+    """A root of targets as it is. Raises UsageError if its path would mean something else in configuration files."""
     if IN_NO_PATH.search(str(root)):
         raise UsageError(
             f"The folder of targets, {str(root)[:200]!r}, has white space or one of `;{{}}$'\"` in its path",
             cause="programs' configuration files, in which it stands, give these a meaning",
-            next_step="set CICD_TARGET to another folder",
+            next_step="set CICD_TARGET, or the folder in `hosts`, to another one",
         )
     return root
 
@@ -53,7 +56,7 @@ def writing(folder: Path) -> Iterator[None]:
         raise PrepareFailed(
             f"The target {folder} cannot be written: {error}",
             cause="its disk is full or read-only, or it is another user's",
-            next_step="set CICD_TARGET to a folder of your own, or mend its rights",
+            next_step="set CICD_TARGET to a folder of your own, mend its rights, or free disk space",
         ) from error
 
 
@@ -63,15 +66,26 @@ def apps_with(root: Path, environment: str) -> list[str]:
 
 
 RELEASE_ID = re.compile(r"[0-9a-f]{12}")
+HERE = LocalHost({})
 
 
 @dataclass(frozen=True)
 class Target:
-    """One environment of one application on this machine."""
+    """One environment of one application on one host.
+
+    Attributes:
+        root: folder of all targets on the host.
+    """
 
     root: Path
     app: str
     environment: str
+    host: Host = field(default=HERE)
+
+    @property
+    def name(self) -> str:
+        """That no other environment on the host has."""
+        return f"{self.app}/{self.environment}"
 
     @property
     def folder(self) -> Path:
@@ -82,23 +96,24 @@ class Target:
 
     def make(self, *below: str) -> Path:
         """A folder below the target's own, made if need be; none but us can enter it. Raises OSError."""
-        folder = self._make_app()
-        for name in (self.environment, *below):
-            folder = own_folder(folder / name)
+        folder = self.folder.joinpath(*below)
+        self.host.make_folder(folder, self.root)
         return folder
 
-    def _make_app(self) -> Path:
-        make_root(self.root)
-        return own_folder(self.root / self.app)
+    def write(self, path: Path, text: str) -> None:
+        """Write a file that only its owner can read, whole or not at all. Raises PrepareFailed."""
+        with writing(path):
+            self.host.write(path, text.encode())
 
     def key(self) -> bytes:
         """The application's key for digests of secrets; made when first needed, readable by the owner alone."""
         path = self.root / self.app / "key"
-        with writing(self.root):
-            self._make_app()
-        with contextlib.suppress(FileExistsError):
-            write_private(path, secrets.token_hex(32), exclusive=True)
-        return path.read_bytes()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return self.host.read(path)
+        with writing(self.root), contextlib.suppress(FileExistsError):
+            self.host.make_folder(path.parent, self.root)
+            self.host.write(path, secrets.token_hex(32).encode(), exclusive=True)
+        return self.host.read(path)
 
     def state(self) -> State:
         """Where the environment stands, by its journal. Raises Unfinished if the journal cannot be read."""
@@ -110,7 +125,7 @@ class Target:
     def entries(self) -> list[Entry]:
         """All of the journal, oldest first; none before the first deployment. Raises Unfinished."""
         try:
-            return decode((self.folder / "journal.jsonl").read_text(encoding="utf-8"))
+            return decode(self.host.read(self.folder / "journal.jsonl").decode())
         except (FileNotFoundError, NotADirectoryError):
             return []
         except (OSError, msgspec.MsgspecError, NewerFormat, UnicodeDecodeError) as error:
@@ -126,21 +141,21 @@ class Target:
     def fence(self) -> int:
         """The highest token of a lock under which anybody has worked here; 0 for none."""
         try:
-            return int((self.folder / "fence").read_text())
+            return int(self.host.read(self.folder / "fence"))
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return self.state().fence
 
     def raise_fence(self, token: int) -> None:
         """From now on whoever comes with an older token is refused. Raises LockLost if ours is the older one."""
-        if token < self.fence():
-            raise self._fenced(token)
+        if token < (highest := self.fence()):
+            raise self._fenced(token, highest)
         with writing(self.root):
             self.make()
-        write_private(self.folder / "fence", str(token))
+        self.write(self.folder / "fence", str(token))
 
-    def _fenced(self, token: int) -> LockLost:
+    def _fenced(self, token: int, highest: int) -> LockLost:
         return LockLost(
-            f"Token {token} of the lock of {self.environment} is older than {self.fence()}, which is known here",
+            f"Token {token} of the lock of {self.environment} is older than {highest}, which is known here",
             cause="another run has taken the lock over meanwhile",
             next_step="nothing more is done by this run; see `cicd status`",
         )
@@ -151,41 +166,30 @@ class Target:
         Raises:
             LockLost: it was made under an older lock. OSError: it is not there, or in part; the next one cuts that off.
         """
-        self.make()
-        if entry.fence < self.fence():
-            raise self._fenced(entry.fence)
         path = self.folder / "journal.jsonl"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                os.ftruncate(descriptor, _after_last_newline(descriptor, size))  # a line that a crash cut off
-            line = encode(entry).encode()
-            while line:  # a disk that is nearly full takes a part, and refuses the rest
-                line = line[os.write(descriptor, line) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            self.host.append(path, encode(entry).encode(), self.root, self.folder / "fence", entry.fence)
+        except Fenced as error:
+            raise self._fenced(entry.fence, error.args[0]) from error
 
     def record(self, release_id: str) -> Record:
         """A release that lies here. Raises NothingToRollBackTo if it does not."""
-        path = self.release_folder(release_id) / "record.json"
-        if not RELEASE_ID.fullmatch(release_id) or not path.exists():
+        if not self.has(release_id):
             raise NothingToRollBackTo(
                 f"Release {release_id or '(none)'} does not lie on the target",
                 cause="it was never there, or was pruned",
                 next_step="`cicd status` names the releases that are there",
             )
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Record)
-        except msgspec.MsgspecError as error:
+            return msgspec.json.decode(self.host.read(self._record_file(release_id)), type=Record)
+        except (OSError, msgspec.MsgspecError) as error:
             raise self._damaged(release_id, f"record.json: {error}") from error
 
     def settings(self, release_id: str) -> dict[str, str]:
         """The settings that a release gets, secrets included."""
         path = self.release_folder(release_id) / "settings.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+            return msgspec.json.decode(self.host.read(path), type=dict[str, str])
         except (OSError, msgspec.MsgspecError) as error:
             raise self._damaged(release_id, f"settings.json: {type(error).__name__}") from error
 
@@ -205,24 +209,25 @@ class Target:
 
     def has(self, release_id: str) -> bool:
         """Whether a release lies here, whole."""
-        return bool(RELEASE_ID.fullmatch(release_id)) and (self.release_folder(release_id) / "record.json").exists()
+        if not RELEASE_ID.fullmatch(release_id):
+            return False
+        return self.host.look(self._record_file(release_id)) is not None
+
+    def _record_file(self, release_id: str) -> Path:
+        return self.release_folder(release_id) / "record.json"
 
     def free(self) -> int:
         """Bytes that are free on the disk of the target."""
-        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        return shutil.disk_usage(there).free
+        return self.host.free(self.folder)
 
     def releases(self) -> list[str]:
         """Ids of the releases that lie here, whole or not, newest first."""
-        folder = self.folder / "releases"
-        found = list(folder.iterdir()) if folder.exists() else []
-        return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+        return self.host.names(self.folder / "releases")
 
     def remove(self, release_id: str) -> None:
         """Remove a release, its record first: one that is removed in part lies there no more. One not there is fine."""
-        folder = self.release_folder(release_id)
-        (folder / "record.json").unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        self.host.remove(self._record_file(release_id))
+        self.host.remove(self.release_folder(release_id))
 
     @contextlib.contextmanager
     def lock(self, holder: dict[str, Any], wait: float = 0.0) -> Iterator[None]:
@@ -235,20 +240,18 @@ class Target:
         Raises:
             Locked: says who holds it and since when.
         """
-        with writing(self.root):
-            descriptor = os.open(self.make() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        with open(descriptor, "r+", encoding="utf-8") as file:
-            deadline = time.monotonic() + wait
-            while not _claimed(descriptor):
-                if time.monotonic() >= deadline:
-                    raise self._locked(file.read())
-                time.sleep(0.2)
-            file.truncate(0)
-            file.write(json.dumps({**holder, "since": time.time()}))
-            file.flush()
+        told = json.dumps({**holder, "since": time.time()}).encode()
+        deadline = time.monotonic() + wait
+        with contextlib.ExitStack() as stack:
+            with writing(self.root):
+                path = self.make() / "lock"
+                while held := _held(lambda: stack.enter_context(self.host.locked(path, told))):
+                    if time.monotonic() >= deadline:
+                        raise self._locked(held)
+                    time.sleep(0.2)
             yield
 
-    def _locked(self, text: str) -> Locked:
+    def _locked(self, text: bytes) -> Locked:
         try:
             holder = json.loads(text)
             since = time.strftime("%H:%M:%S UTC", time.gmtime(holder.pop("since")))
@@ -262,64 +265,10 @@ class Target:
         )
 
 
-def _claimed(descriptor: int) -> bool:
+def _held(claim: Callable[[], None]) -> bytes:
+    """What the holder of a lock wrote into it; empty if the claim got it."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _after_last_newline(descriptor: int, size: int) -> int:
-    at = size
-    while at:
-        start = max(0, at - 65536)
-        found = os.pread(descriptor, at - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        at = start
-    return 0
-
-
-def make_root(root: Path) -> None:
-    """Make the folder of all targets; one that is there keeps the rights that it was given. Raises OSError."""
-    if not root.exists():
-        root.parent.mkdir(parents=True, exist_ok=True)
-        own_folder(root)
-
-
-def own_folder(folder: Path) -> Path:
-    """Make a folder that only we can enter; one that is there becomes so. Raises OSError."""
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    if folder.stat().st_mode & 0o777 != 0o700:
-        folder.chmod(0o700)
-    return folder
-
-
-def write_private(path: Path, text: str, *, exclusive: bool = False) -> None:
-    """Write a file that only its owner can read, whole or not at all.
-
-    Raises:
-        FileExistsError: with `exclusive`, if it is there. PrepareFailed: the disk is full or not writable.
-    """
-    if exclusive and path.exists():
-        raise FileExistsError(path)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if exclusive:
-            os.link(scratch, path)
-            scratch.unlink()
-        else:
-            scratch.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # a read-only disk
-            scratch.unlink(missing_ok=True)
-        if isinstance(error, FileExistsError):
-            raise
-        raise PrepareFailed(f"{path} cannot be written: {error}", next_step="free disk space or mend rights") from error
+        claim()
+    except Held as error:
+        return error.args[0] or b"{}"
+    return b""

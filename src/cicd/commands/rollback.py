@@ -25,22 +25,22 @@ PATIENCE = 120.0  # seconds that a rollback waits for a deployment that is under
 
 def main(inputs: Rollback, runner: Runner) -> Result:
     """Build what rollback needs, and run it: the target alone, and GitHub unless it is to be left out."""
-    site = site_of_target(inputs.environment, inputs.app or app_of(inputs), runner)
+    app, hosts = place_of(inputs)
+    site = site_of_target(inputs.environment, inputs.app or app, runner, hosts)
     with interruptible():
         return rollback(inputs, runner, site, None if inputs.offline == "true" else GitHub(runner, inputs.token))
 
 
-def app_of(inputs: Rollback) -> str:
-    """The application, as the config says; empty where there is none.
+def place_of(inputs: Rollback) -> tuple[str, list[str]]:
+    """The application and its hosts, as the config says; without one, what lies on this machine.
 
     Raises:
         UnknownEnvironment: the config has other ones: a misspelled name is told as such.
     """
     if not (Path(inputs.working_directory) / inputs.config).exists():
-        return ""
+        return "", ["local"]
     config = read_config(inputs.working_directory, inputs.config)
-    environment_of(config, inputs.environment)
-    return config.app
+    return config.app, environment_of(config, inputs.environment).hosts
 
 
 def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub | None) -> Result:
@@ -131,7 +131,7 @@ def choose(deployer: Deployer, running: Running) -> str:
         known = last_healthy(deployer.ledger, site.name, running.release.id)
         here = [*known, *(release for release in here if release.content not in bad)]
     for release in here:
-        if site.target.has(release.id):
+        if site.engine.has(release.id):
             return release.id
     others = names(site, running)
     raise NothingToRollBackTo(

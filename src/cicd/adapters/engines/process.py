@@ -20,7 +20,7 @@ from cicd.adapters.process import Completed, ProcessId, Started, clients, find, 
 from cicd.adapters.python_env import ensure_venv, find_python
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import built_from, image_path, read_texts, unpack, verified
-from cicd.adapters.target import Target, write_private
+from cicd.adapters.target import Target
 from cicd.core.health import Probe
 from cicd.core.release import Record
 from cicd.errors import PrepareFailed
@@ -81,6 +81,9 @@ class ProcessEngine:
     def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
         return Layout()
 
+    def has(self, release_id: str) -> bool:
+        return self.target.has(release_id)
+
     def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
         image = verified(self.target.root, record.release.image)
         folder = self.target.release_folder(record.release.id)
@@ -91,9 +94,9 @@ class ProcessEngine:
         folder.mkdir(mode=0o700)
         unpack(image, folder / "app")
         python = self._python(record, folder / "app")
-        write_private(folder / "settings.json", json.dumps(dict(settings)))
-        write_private(folder / "python", str(python))
-        write_private(folder / "record.json", msgspec.json.encode(record).decode())
+        self.target.write(folder / "settings.json", json.dumps(dict(settings)))
+        self.target.write(folder / "python", str(python))
+        self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
 
     def _python(self, record: Record, app: Path) -> Path:
         requirements = [app / name for name in record.deploy.requirements]
@@ -134,7 +137,7 @@ class ProcessEngine:
         log.unlink(missing_ok=True)
         process = spawn([program, *argv[1:]], env=env, cwd=folder / "app", log=log, outlive_job=True)
         living = Living(record.release.id, process.pid, process.started)
-        write_private(slots / f"{slot}.json", msgspec.json.encode(living).decode())
+        self.target.write(slots / f"{slot}.json", msgspec.json.encode(living).decode())
 
     def stop(self, slot: str) -> None:
         if living := self._living(slot):
@@ -160,12 +163,13 @@ class ProcessEngine:
         living = self._living(slot)
         return living.release if living and find(living.process) else ""
 
-    def address(self, slot: str, record: Record) -> str:
-        return f"{HOST}:{getattr(record.ports, slot)}"
+    def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
+        return (f"{HOST}:{getattr(record.ports, slot)}",)
 
     def ask(self, slot: str, record: Record) -> list[Probe]:
         health = record.deploy.health
-        return [probe(f"http://{self.address(slot, record)}{health.path}", release_header=health.release_header)]
+        (address,) = self.addresses(slot, record)
+        return [probe(f"http://{address}{health.path}", release_header=health.release_header)]
 
     def run_in(self, record: Record, argv: Sequence[str], extra: Mapping[str, str], timeout: float) -> Completed:
         folder = self.target.release_folder(record.release.id) / "app"
