@@ -170,13 +170,13 @@ class ImageMissing(CicdError):
 class RegistryUnavailable(CicdError):
     """The registry of images does not answer."""
 
-    code, reason = 53, "registry-unavailable"
+    code, reason = 57, "registry-unavailable"
 
 
 class RegistryDenied(CicdError):
     """The registry of images does not let us in."""
 
-    code, reason = 54, "registry-denied"
+    code, reason = 58, "registry-denied"
 
 
 class NothingToRollBackTo(CicdError):
@@ -186,7 +186,7 @@ class NothingToRollBackTo(CicdError):
 
 
 class Poisoned(CicdError):
-    """This digest failed in this environment before."""
+    """This digest failed in this environment before, or was taken back from it."""
 
     code, reason = 38, "poisoned"
 

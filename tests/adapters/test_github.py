@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 import responses
+from github import GithubException
 
 from cicd.adapters.github import GitHub
 from cicd.adapters.github_calls import explain
@@ -248,3 +249,10 @@ def test_who_is_away_is_named(url: str, said: str) -> None:
     request = requests.Request("GET", url).prepare() if url else None
     error = explain(requests.ConnectionError("refused", request=request), "the ledger")
     assert said in error.next_step
+
+
+def test_an_error_of_graphql_is_told_in_its_own_words() -> None:
+    data = {"data": None, "errors": [{"type": "NOT_FOUND", "message": "Could not resolve to a Repository"}]}
+    error = explain(GithubException(404, data), "the ledger")
+    assert error.what == "GitHub answered 404 for the ledger: Could not resolve to a Repository"
+    assert "GITHUB_REPOSITORY" in error.next_step

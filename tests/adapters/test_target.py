@@ -168,6 +168,7 @@ def test_a_target_that_cannot_be_written_is_said(root: str) -> None:
         target.journal(OPENED)
 
 
+@pytest.mark.real
 def test_whether_a_target_can_be_written_is_known_without_trying(target: Target) -> None:
     target.require_writable()
     assert not target.folder.exists()

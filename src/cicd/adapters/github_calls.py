@@ -174,7 +174,8 @@ def explain(error: Exception, what: str) -> CicdError:
         refused = GitHubRefused(
             f"GitHub answered {status} for {what}: {said}",
             cause="the token lacks the permission, or it is not there" if status in (403, 404) else "",
-            next_step="check `permissions:` of the job; docs/reference.md lists what each command needs",
+            next_step="check `permissions:` of the job; docs/reference.md lists what each command needs"
+            + ("; and that GITHUB_REPOSITORY is the repository" if status == 404 else ""),
         )
         refused.status = status
         return refused
@@ -204,5 +205,8 @@ def _whoever_answers(error: Exception) -> str:
 
 def _message(error: Exception) -> str:
     data = getattr(error, "data", None)
-    said = data.get("message") if isinstance(data, dict) else None
-    return str(said or error)[:300]
+    if not isinstance(data, dict):
+        return str(error)[:300]
+    errors = data.get("errors")  # GraphQL's are a list of their own
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    return str(data.get("message") or first.get("message") or error)[:300]

@@ -96,9 +96,9 @@ def commit_of(folder: Path, name: str = "HEAD") -> str:
     done = run(argv, check=False)
     if done.code:
         raise UsageError(
-            f"There is no commit `{name}` in {folder}",
-            cause="it is no git checkout, or one that holds the newest commit alone",
-            next_step="give `sha` as git knows it there, or check out with `fetch-depth: 0`",
+            f"There is no commit `{name}` in {folder.resolve()}",
+            cause="nothing is committed, it is no git checkout, or one that holds the newest commit alone",
+            next_step="commit first, give `sha` as git knows it there, or check out with `fetch-depth: 0`",
         )
     return done.output.strip().splitlines()[-1]
 

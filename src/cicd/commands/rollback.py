@@ -133,15 +133,35 @@ def choose(deployer: Deployer, running: Running) -> str:
     for release in here:
         if site.engine.has(release.id):
             return release.id
+    others = names(site, running)
     raise NothingToRollBackTo(
-        f"No other release than {running.release.name} was ever stable in `{site.name}`, or none lies on the target",
-        cause="this is the first release, or all others failed",
-        next_step="promote a mended release instead",
+        f"No other release than {running.release.name} is known to be healthy in `{site.name}`",
+        cause="the others that lie there failed, or were taken back" if others else "no other lies on the target",
+        next_step=f"promote a mended release, or go to one of these by its id with `--to`: {', '.join(others)}"
+        if others
+        else "promote a mended release instead",
     )
+
+
+def names(site: Site, running: Running) -> list[str]:
+    """The releases that lie on the target and do not run, such as `v2 (1308c4665996)`, newest first."""
+    here = [one for one in site.target.releases() if site.target.has(one)]
+    return [site.target.record(one).release.name for one in here if not running.release or one != running.release.id]
+
+
+def require_there(site: Site, release_id: str, running: Running) -> None:
+    """Raises NothingToRollBackTo, which names what lies there."""
+    if not site.target.has(release_id):
+        raise NothingToRollBackTo(
+            f"Release {release_id} does not lie on the target",
+            cause="it was never there, or was pruned; a release goes by its id, not by its version",
+            next_step=f"give the id of one that lies there: {', '.join(names(site, running)) or 'there is no other'}",
+        )
 
 
 def propose_rollback(site: Site, release_id: str, running: Running) -> Plan:
     """What going back to a release means now. Raises NothingToRollBackTo."""
+    require_there(site, release_id, running)
     record = site.target.record(release_id)
     if running.release and running.release.id == release_id:
         raise NothingToRollBackTo(

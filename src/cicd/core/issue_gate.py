@@ -86,8 +86,8 @@ def demand(issue: Issue, actor: str, event: str, approvers: Sequence[str]) -> As
     if asked is None or not issue.by_app:
         raise UsageError(
             f"Issue #{issue.number} asks for no approval",
-            cause="cicd opens such issues itself; one that a person wrote is not believed",
-            next_step=f"give the number of an issue with the label `{LABEL}`",
+            cause="only an issue that a promotion has opened with its run's own token is believed, none of a person's",
+            next_step=f"give the number of an open issue with the label `{LABEL}`, or let the pipeline open one",
         )
     if not issue.open:
         raise NotApproved(
