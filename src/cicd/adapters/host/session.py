@@ -87,7 +87,7 @@ class Session:
                 self.dialogue.hang_up()
             if closing and self.dialogue.has_all:
                 self.dialogue.hang_up()
-            said = self.dialogue.hear(min(0.1 if closing else 1.0, deadline - now, leave - now))
+            said = self.dialogue.hear(min(1.0, deadline - now, leave - now))
             if said is None:
                 break
             take(self.heard.out(said[0]))
