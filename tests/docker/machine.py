@@ -43,7 +43,7 @@ class Machine:
 
     def start(self, setup: Sequence[str] = ("true",)) -> None:
         """Make it. Only in the main thread: when the thread that started it ends, so does it. `setup` runs in it first."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         ready, log = self.folder / "ready", self.folder / "first.log"
         unshare = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc"]
         argv = ["setpriv", "--pdeathsig", "KILL", *unshare, *(["--net"] if self.alone else [])]
