@@ -1,9 +1,12 @@
 """The command line: arguments and CICD_INPUT_* variables in, one Result out."""
 
 import argparse
+import difflib
 import importlib
 import platform
 import re
+import sys
+import textwrap
 import traceback
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -19,6 +22,7 @@ from cicd.contract import COMMANDS, ROOT, TOKEN, Command, environment_name, inpu
 from cicd.core.markdown import inline
 from cicd.core.results import Result, result_json
 from cicd.errors import CicdError, UsageError
+from cicd.examples import epilog
 
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 LONGEST_PATIENCE = 3600  # seconds
@@ -44,9 +48,11 @@ EPILOG = """examples:
   bin/cicd demo                               watch a service go dev → staging → production, and back
   bin/cicd run-suite --run 'pytest -q'        run tests and see the report
   bin/cicd promote --environment staging --image sha256:… --dry-run
+  bin/cicd status                             what runs where, and what one could go back to
   bin/cicd doctor                             what would stand in the way of a promotion, and how to mend it
   bin/cicd rollback --environment production  back to the last healthy release
 
+`cicd COMMAND --help` has examples. Day to day: docs/operations.md.
 Every option may also come from a variable: CICD_INPUT_ENVIRONMENT=staging is --environment staging.
 Exit codes are listed in docs/reference.md; 3 is a bug in cicd."""
 
@@ -65,7 +71,14 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"cicd {__version__}, Python {platform.python_version()}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS.values():
-        sub = commands.add_parser(command.name, help=command.help, description=command.help, allow_abbrev=False)
+        sub = commands.add_parser(
+            command.name,
+            help=command.help,
+            description=textwrap.fill(command.help, 100),
+            epilog=epilog(command.name, bool(command.permissions)),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
         sub.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
         for entry in input_fields(command):
             about = entry.metadata
@@ -171,6 +184,11 @@ def main(arguments: Sequence[str]) -> int:
         return report(ROOT.name, refusal(error), runner, False)
     if arguments[:1] and arguments[0] in LOCAL:
         return int(importlib.import_module(LOCAL[arguments[0]][1]).main(arguments[1:]))
+    if not arguments:
+        parser().print_help(sys.stderr)
+        return UsageError.code
+    if arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+        return report(arguments[0], refusal(no_command(arguments[0])), runner, False)
     options = vars(parser().parse_args(arguments))
     command = COMMANDS[options["command"]]
     try:
@@ -179,6 +197,7 @@ def main(arguments: Sequence[str]) -> int:
         for entry in input_fields(command):
             if entry.metadata["secret"]:
                 runner.mask(getattr(inputs, entry.name))
+        runner.ssh_key, runner.known_hosts = (getattr(inputs, name, "") for name in ("ssh_key", "known_hosts"))
         result: Result = importlib.import_module(MODULES[command.name]).main(inputs, runner)
     except CicdError as error:
         result = refusal(error)
@@ -187,6 +206,13 @@ def main(arguments: Sequence[str]) -> int:
     except Exception:
         result = Result(decision="failed", reason_code="bug", message=bug_report(), exit_code=3)
     return report(command.name, result, runner, options["json"])
+
+
+def no_command(given: str) -> UsageError:
+    """What somebody is told who types a command that there is not."""
+    near = difflib.get_close_matches(given, [*COMMANDS, *LOCAL], 1)
+    meant = f"did you mean `cicd {near[0]}`? " if near else ""
+    return UsageError("There is no such command", next_step=f"{meant}`cicd --help` lists all")
 
 
 def expand_root(arguments: list[str], env: Mapping[str, str]) -> list[str]:
@@ -227,6 +253,9 @@ def report(command: str, result: Result, runner: Runner, as_json: bool) -> int:
             write(command, result, runner)
         except (OSError, ValueError) as error:
             runner.annotate("warning", f"The runner's file cannot be written: {error}", title=f"cicd {command}")
+    if result.answer:
+        tell = runner.say if as_json or runner.is_actions else runner.tell
+        tell(result.answer)
     if result.exit_code:
         runner.annotate("error", result.message, title=f"cicd {command}: {result.reason_code}")
     elif result.message:

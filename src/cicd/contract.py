@@ -36,6 +36,14 @@ def token_input() -> Any:
     return given("Token for GitHub's API.", TOKEN, secret=True)
 
 
+def key_input() -> Any:
+    return given("Private key for hosts that are reached by ssh; empty: as ssh finds one.", secret=True)
+
+
+def known_hosts_input() -> Any:
+    return given("Keys of these hosts, as lines of a known_hosts file; empty: as ssh finds them.")
+
+
 @dataclass(frozen=True)
 class Output:
     """One output of an action; `help` is one sentence for users. A secret one is not repeated in `result`."""
@@ -143,6 +151,8 @@ class Promote:
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
     approval_timeout: str = given("Minutes to wait for an approval where nothing else holds the job.", "30")
     plan: str = given("The plan's hash that was approved; another plan is refused.")
     force: str = given(
@@ -163,6 +173,8 @@ class Approve:
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
 
 
 @dataclass(frozen=True)
@@ -179,6 +191,8 @@ class Rollback:
     config: str = config_input()
     working_directory: str = directory_input()
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
     dry_run: str = given("Say what would be done, do nothing.", "false", choices=("false", "true"))
 
 
@@ -190,6 +204,8 @@ class Recover:
     config: str = config_input()
     working_directory: str = directory_input()
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
 
 
 @dataclass(frozen=True)
@@ -200,6 +216,8 @@ class Doctor:
     config: str = config_input()
     working_directory: str = directory_input()
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
 
 
 @dataclass(frozen=True)
@@ -223,6 +241,8 @@ class Plan:
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
     force: str = given("Refuse only what `force` would not go past.", "false", choices=("false", "true"))
 
 
@@ -233,6 +253,8 @@ class Status:
     config: str = config_input()
     working_directory: str = directory_input()
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
 
 
 @dataclass(frozen=True)

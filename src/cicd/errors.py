@@ -167,6 +167,18 @@ class ImageMissing(CicdError):
     code, reason = 36, "image-missing"
 
 
+class RegistryUnavailable(CicdError):
+    """The registry of images does not answer."""
+
+    code, reason = 57, "registry-unavailable"
+
+
+class RegistryDenied(CicdError):
+    """The registry of images does not let us in."""
+
+    code, reason = 58, "registry-denied"
+
+
 class NothingToRollBackTo(CicdError):
     """No other release was ever stable in this environment."""
 
@@ -174,7 +186,7 @@ class NothingToRollBackTo(CicdError):
 
 
 class Poisoned(CicdError):
-    """This digest failed in this environment before."""
+    """This digest failed in this environment before, or was taken back from it."""
 
     code, reason = 38, "poisoned"
 

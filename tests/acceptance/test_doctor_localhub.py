@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cicd.commands.steps import TargetSteps
 from cicd.core.plan import SLOTS
 from tests.world import DEVELOPER, NAME, World
 
@@ -65,6 +66,36 @@ def test_what_runs_is_not_well_and_a_run_was_killed(world: World) -> None:
     result = world.run("doctor", "--environment", "staging")
     assert wrong(result) == ["unhealthy"]
     assert "answered 502" in result["message"]
+
+
+def test_a_journal_that_cannot_be_read_is_one_finding_of_many(world: World) -> None:
+    assert world.promote()["decision"] == "done"
+    journal = world.app.site().target.folder / "journal.jsonl"
+    text = journal.read_text()
+    journal.write_text("no journal\n")
+    result = world.run("doctor")
+    journal.write_text(text)
+    assert (wrong(result), wrong(result, "production")) == (["unfinished"], [])
+    assert (result["exit"], result["reason_code"]) == (39, "unfinished")
+
+
+def test_a_run_that_lives_is_under_way_and_a_dead_one_was_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        """Nothing catches this: what was journalled is what a SIGKILL leaves."""
+
+    def die(*_: object) -> str:
+        raise Killed
+
+    monkeypatch.setattr(TargetSteps, "do", die)
+    with pytest.raises(Killed):
+        world.app.promote(world.app.commit("v2"))
+    with world.app.site().target.lock({"what": "promote v2"}):
+        doctor, status = world.run("doctor", "--environment", "staging"), world.run("status")
+    assert (wrong(doctor), "is under way" in advice(doctor)) == ([], True)
+    assert "promote v2" in status["message"]
+    assert "killed" not in status["message"]
+    assert wrong(world.run("doctor", "--environment", "staging")) == ["unfinished"]
+    assert "a killed run is to be undone" in world.run("status")["message"]
 
 
 def test_refusals_are_told_all_at_once(world: World) -> None:

@@ -69,3 +69,10 @@ def test_an_issue_that_a_person_wrote_is_not_believed(world: World) -> None:
     forged = world.hub.call("POST", f"/repos/{NAME}/issues", DEVELOPER, {"title": "please", "body": text})
     result = approve(world, forged["number"], RITA)
     assert (result["reason_code"], result["exit"]) == ("usage", 2)
+
+
+def test_from_a_terminal_nothing_is_asked_that_nobody_could_approve(world: World) -> None:
+    result = world.promote(token=DEVELOPER, env={"GITHUB_RUN_ID": ""})
+    assert (result["reason_code"], result["exit"]) == ("not-approved", 31)
+    assert "start the workflow that promotes into `staging`" in result["message"]
+    assert world.hub.call("GET", f"/repos/{NAME}/issues", DEVELOPER) == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 import responses
+from github import GithubException
 
 from cicd.adapters.github import GitHub
 from cicd.adapters.github_calls import explain
@@ -116,8 +117,8 @@ def test_reviewers_come_with_the_ledger_and_are_asked_for_once(http: responses.R
     given["data"]["repository"]["e0rules"] = reviewed({"login": "rita"}, {"slug": "platform"})
     given["data"]["repository"]["e1rules"] = {"protectionRules": {"nodes": []}}
     http.post(f"{API}/graphql", json=given)
-    http.get(f"{REPO}/environments/staging", json={"protection_rules": []})
-    http.get(f"{REPO}/environments/production", json={"protection_rules": []})
+    http.get(f"{REPO}/environments/staging", json={"name": "x", "protection_rules": []})
+    http.get(f"{REPO}/environments/production", json={"name": "x", "protection_rules": []})
     hub.standing(["production", "staging"])
     found = hub.environment("production")
     assert found is not None
@@ -248,3 +249,10 @@ def test_who_is_away_is_named(url: str, said: str) -> None:
     request = requests.Request("GET", url).prepare() if url else None
     error = explain(requests.ConnectionError("refused", request=request), "the ledger")
     assert said in error.next_step
+
+
+def test_an_error_of_graphql_is_told_in_its_own_words() -> None:
+    data = {"data": None, "errors": [{"type": "NOT_FOUND", "message": "Could not resolve to a Repository"}]}
+    error = explain(GithubException(404, data), "the ledger")
+    assert error.what == "GitHub answered 404 for the ledger: Could not resolve to a Repository"
+    assert "GITHUB_REPOSITORY" in error.next_step

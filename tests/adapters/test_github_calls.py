@@ -56,6 +56,7 @@ def hub(url: str) -> GitHub:
         b"<html>hi</html>",
         b"null",
         b"[]",
+        b"[" * 100_000,
         b'{"data": {"repository": {"x": 1}}}',
         b'{"data": {"repository": "x"}}',
         b'{"data": {"repository": {"e0": {"nodes": [null]}}}}',

@@ -45,8 +45,9 @@ def for_ever(connection: socket.socket, piece: bytes, pause: float = 0.0) -> Non
         HEADERS + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         HEADERS + b"\r\nuntil the end",
         HEADERS + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
-        HEADERS + b"Content-Length: 9999999\r\n\r\n" + b"x" * 2 * MOST,
-        HEADERS + b"Transfer-Encoding: chunked\r\n\r\n" + (b"1000\r\n" + b"x" * 4096 + b"\r\n") * 40,
+        HEADERS + b"Content-Length: 1048576\r\n\r\n" + b"x" * 1048576,
+        HEADERS + b"Transfer-Encoding: chunked\r\n\r\n" + (b"1000\r\n" + b"x" * 4096 + b"\r\n") * 40 + b"0\r\n\r\n",
+        HEADERS + b"\r\n" + b"x" * (MOST - 1000),
     ],
 )
 def test_status_and_release_are_told(sent: bytes) -> None:
@@ -55,9 +56,22 @@ def test_status_and_release_are_told(sent: bytes) -> None:
     assert (told.status, told.release, told.error) == (200, "r1", "")
 
 
-def test_an_answer_without_an_end_is_read_no_further_than_its_head() -> None:
-    with application(lambda connection: for_ever(connection, HEADERS + b"\r\n" + b"x" * 65536)) as url:
-        assert probe(url).status == 200
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (HEADERS + b"\r\n", b"x" * 65536),
+        (HEADERS + b"Content-Length: 99999999999\r\n\r\n", b"x" * 65536),
+        (HEADERS + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+    ],
+)
+def test_an_answer_without_an_end_is_none(head: bytes, piece: bytes) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(head)
+        for_ever(connection, piece)
+
+    with application(answer) as url:
+        told = probe(url, timeout=20)
+    assert (told.status, told.error) == (0, "the answer has no end within 8 MiB")
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_a_release_without_the_database_s_url(said: str) -> None:
 
 def test_another_failure_is_not_taken_for_a_missing_url() -> None:
     record = record_of(Deploy(run="x", migrate="alembic"))
-    with pytest.raises(MigrationFailed, match="mend the migration"):
+    with pytest.raises(MigrationFailed, match="mend what it says"):
         MIGRATORS["alembic"].current(cast(Any, Project({"current": (1, "no such table")})), record)
 
 
@@ -116,3 +116,9 @@ def test_the_release_s_engine_runs_it() -> None:
     migrator.downgrade(engine, record, "base")
     MIGRATORS["none"].upgrade(engine, record, "x")
     assert [" ".join(line.split()[-2:]) for line in project.ran] == ["upgrade head", "downgrade base"]
+
+
+def test_a_server_without_tls_is_told_with_its_mend() -> None:
+    done = Completed(("dbmate", "status"), 2, "Error: pq: SSL is not enabled on the server", 0.1)
+    error = alembic.failure(done, "dbmate status", "dbmate status")
+    assert "?sslmode=disable" in error.next_step

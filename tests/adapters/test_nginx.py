@@ -62,7 +62,7 @@ class Server(http.server.ThreadingHTTPServer):
 def shares() -> Iterator[dict[str, Share]]:
     """A server for each slot."""
     servers = [Server(slot) for slot in ("blue", "green")]
-    yield {one.slot: Share(one.slot, f"127.0.0.1:{one.server_port}", f"{one.slot}-id") for one in servers}
+    yield {one.slot: Share(one.slot, (f"127.0.0.1:{one.server_port}",), f"{one.slot}-id") for one in servers}
     for server in servers:
         server.end()
 
@@ -81,7 +81,7 @@ def router(tmp_path: Path, runner: Runner, shares: dict[str, Share]) -> Iterator
 
 
 def share(of: Share, percent: float) -> Share:
-    return Share(of.slot, of.address, of.release_id, percent)
+    return Share(of.slot, of.addresses, of.release_id, percent)
 
 
 def ask(connection: http.client.HTTPConnection, path: str = "/", **headers: str) -> tuple[str, str]:
@@ -122,7 +122,7 @@ def test_another_release_meets_other_users(router: Nginx, shares: dict[str, Shar
     [port] = free_ports(1)
     clients, met = [f"10.2.0.{number}" for number in range(200)], []
     for name in ("r1", "r2"):
-        router.route([Share("green", shares["green"].address, name, 50), share(shares["blue"], 50)], port)
+        router.route([Share("green", shares["green"].addresses, name, 50), share(shares["blue"], 50)], port)
         with closing(connect(port)) as connection:
             met.append({client for client in clients if ask(connection, X_Forwarded_For=client)[0] == name})
     assert met[0] != met[1]
@@ -147,7 +147,7 @@ def test_an_idle_connection_still_reaches_the_slot_that_was_left_until_it_is_dra
         with closing(connect(port)) as fresh:
             assert ask(fresh)[0] == "green-id", "in force when route returns"
         assert ask(idle)[0] == "blue-id"
-        router.drain(shares["blue"].address, 10)
+        router.drain(shares["blue"].addresses, 10)
         with pytest.raises((http.client.HTTPException, OSError)):
             ask(late)
 
@@ -192,7 +192,7 @@ def test_a_configuration_that_nginx_refuses_changes_nothing(router: Nginx, share
     [port] = free_ports(1)
     router.route([shares["blue"]], port)
     with pytest.raises(RouterFailed, match="refuses the configuration"):
-        router.route([Share("green", "no address at all", "green-id")], port)
+        router.route([Share("green", ("no address at all",), "green-id")], port)
     with closing(connect(port)) as connection:
         assert ask(connection)[0] == "blue-id"
 

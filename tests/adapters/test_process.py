@@ -82,6 +82,11 @@ def test_a_program_that_is_not_there(program: str) -> None:
         run([program])
 
 
+def test_where_a_program_is_looked_for_is_said() -> None:
+    with pytest.raises(ToolMissing, match="install no-such-program where it is looked for: /a:/b"):
+        run(["no-such-program"], env={"PATH": "/a:/b"})
+
+
 def test_a_timeout_ends_the_whole_group_even_those_who_do_not_obey() -> None:
     code = f"""import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", {STUBBORN!r}])

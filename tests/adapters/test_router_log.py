@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicd.adapters.routers.log import Log, Mark, end_of, recent, rotated
+from cicd.adapters.routers.log import LogFile, Mark, end_of, recent, rotated
 from cicd.adapters.target import HERE
 from cicd.core.watch import Answer
 
@@ -40,7 +40,7 @@ def test_only_what_comes_after_the_mark_and_each_line_once(tmp_path: Path) -> No
     add(path, line(1))
     mark = end_of(HERE, path)
     add(path, line(2))
-    log = Log(HERE, path, mark)
+    log = LogFile(HERE, path, mark)
     assert numbers(log.read()) == [2]
     assert log.read() == []
     add(path, line(3) + line(4))
@@ -50,7 +50,7 @@ def test_only_what_comes_after_the_mark_and_each_line_once(tmp_path: Path) -> No
 def test_a_half_written_line_is_read_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     add(path, line(1)[:20])
-    log = Log(HERE, path, Mark(0, 0))
+    log = LogFile(HERE, path, Mark(0, 0))
     assert log.read() == []
     add(path, line(1)[20:] + line(2)[:-1])
     assert numbers(log.read()) == [1]
@@ -61,13 +61,13 @@ def test_a_half_written_line_is_read_when_it_is_whole(tmp_path: Path) -> None:
 def test_what_is_no_answer_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     add(path, b'{"status":000}\n\x00\xff\n[]\n' + line(1))
-    log = Log(HERE, path, Mark(0, 0))
+    log = LogFile(HERE, path, Mark(0, 0))
     assert numbers(log.read()) == [1]
 
 
 def test_a_log_that_is_not_there_yet(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    log = Log(HERE, path, end_of(HERE, path))
+    log = LogFile(HERE, path, end_of(HERE, path))
     assert log.read() == []
     add(path, line(1))
     assert numbers(log.read()) == [1]
@@ -80,7 +80,7 @@ def test_rotation_between_the_mark_and_the_first_look(tmp_path: Path) -> None:
     add(path, line(2))
     path.replace(rotated(path))
     add(path, line(3))
-    log = Log(HERE, path, mark)
+    log = LogFile(HERE, path, mark)
     assert numbers(log.read()) == [2, 3]
     add(rotated(path), line(4))  # a worker that has not heard of it yet
     assert numbers(log.read()) == [4]
@@ -90,7 +90,7 @@ def test_what_was_rotated_away_before_the_mark_is_not_read(tmp_path: Path) -> No
     path = tmp_path / "access.log"
     add(rotated(path), line(1))
     add(path, line(2))
-    log = Log(HERE, path, end_of(HERE, path))
+    log = LogFile(HERE, path, end_of(HERE, path))
     add(path, line(3))
     assert numbers(log.read()) == [3]
 
@@ -98,7 +98,7 @@ def test_what_was_rotated_away_before_the_mark_is_not_read(tmp_path: Path) -> No
 def test_a_log_that_is_emptied_in_place(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     add(path, line(1) + line(2)[:10])
-    log = Log(HERE, path, Mark(0, 0))
+    log = LogFile(HERE, path, Mark(0, 0))
     assert numbers(log.read()) == [1]
     path.write_bytes(b"")
     assert log.read() == []
@@ -112,7 +112,7 @@ def test_every_line_once_whatever_happens(doings: list[str]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "access.log"
         add(path, line(0))
-        log = Log(HERE, path, end_of(HERE, path))
+        log = LogFile(HERE, path, end_of(HERE, path))
         written, half, seen = 0, b"", list[int]()
         for doing in doings:
             if doing == "read":

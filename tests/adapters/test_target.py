@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cicd.adapters.target import Target, target_root
-from cicd.core.journal import Entry
+from cicd.core.journal import Entry, decode
 from cicd.core.ledger import Payload
 from cicd.core.plan import Running, plan_promotion
 from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
@@ -48,6 +48,25 @@ def test_the_journal_is_read_back_and_is_the_owners(target: Target) -> None:
     assert attempt.plan == PLAN
     assert attempt.begun[0].facts == {"created": True}
     assert stat.S_IMODE((target.folder / "journal.jsonl").stat().st_mode) == 0o600
+
+
+def test_a_journal_is_read_again_only_when_it_has_changed(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+
+    def counted(text: str) -> list[Entry]:
+        reads.append(text)
+        return decode(text)
+
+    monkeypatch.setattr("cicd.adapters.target.decode", counted)
+    target.raise_fence(0)
+    target.journal(OPENED)
+    for step in range(3):
+        target.journal(entry("begin", step=step))
+        for _ in range(3):
+            attempt = target.state().unfinished
+            assert attempt is not None
+            assert len(attempt.begun) == step + 1
+    assert len(reads) == 3
 
 
 def test_a_line_that_a_crash_cut_off_is_dropped_by_the_next_entry(target: Target) -> None:
@@ -149,6 +168,14 @@ def test_a_target_that_cannot_be_written_is_said(root: str) -> None:
         target.journal(OPENED)
 
 
+@pytest.mark.real
+def test_whether_a_target_can_be_written_is_known_without_trying(target: Target) -> None:
+    target.require_writable()
+    assert not target.folder.exists()
+    with pytest.raises(PrepareFailed, match="cannot be written"):
+        Target(Path("/etc/passwd"), "app", "dev").require_writable()
+
+
 @pytest.mark.parametrize("root", ["/tmp/my targets", "/tmp/a;b", "/tmp/{x}", "/tmp/$x", "/tmp/a\nb"])
 def test_a_path_that_means_something_in_configuration_files_is_refused(root: str) -> None:
     with pytest.raises(UsageError, match="CICD_TARGET"):
@@ -162,7 +189,7 @@ def test_the_root_does_not_depend_on_where_one_stands() -> None:
 def test_a_step_that_the_plan_does_not_have(target: Target) -> None:
     target.journal(OPENED)
     target.journal(entry("begin", step=99))
-    with pytest.raises(Unfinished, match="a step that its plan does not have"):
+    with pytest.raises(Unfinished, match="step 99, which its plan does not have"):
         target.state()
 
 
@@ -215,3 +242,19 @@ def test_who_comes_with_an_older_token_is_refused(target: Target) -> None:
     target.raise_fence(5)
     (target.folder / "fence").unlink()
     assert target.fence() == 5, "the journal knows it as well"
+
+
+@pytest.mark.parametrize("text", [None, "", "\n", "half a line"])
+def test_a_journal_that_is_gone_is_no_new_target(target: Target, text: str | None) -> None:
+    """Else the slot of what runs would be taken for a free one, and be stopped."""
+    folder = target.make("releases", "0123456789ab")
+    target.journal(OPENED)
+    journal = target.folder / "journal.jsonl"
+    if text is None:
+        journal.unlink()
+    else:
+        journal.write_text(text)
+    assert target.state().unfinished is None, "nothing lies there whole"
+    (folder / "record.json").write_text("{}")
+    with pytest.raises(Unfinished, match="gone or empty"):
+        target.state()

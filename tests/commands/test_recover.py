@@ -1,5 +1,6 @@
 """What a later run makes of what an earlier one left: on the target, and in the ledger."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from cicd.commands import recover
 from cicd.commands.steps import TargetSteps
 from cicd.core.plan import Step
 from cicd.core.results import Result
-from cicd.errors import GitHubUnavailable, NothingToRollBackTo, UsageError
+from cicd.errors import GitHubUnavailable, NothingToRollBackTo, Unfinished, UsageError
 from tests.commands.site import Consumer, consumer
 
 pytestmark = pytest.mark.real
@@ -141,3 +142,30 @@ def test_rollback_of_what_is_not_here(two: Consumer) -> None:
         two.rollback("prod")
     with pytest.raises(UsageError):
         two.rollback("../staging")
+
+
+def test_what_is_stuck_in_one_environment_does_not_keep_another_from_recovery(
+    two: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert two.promote(two.git("rev-parse", "v2"), "production").decision == "done"
+    sha = two.commit("v3")
+    assert two.promote(sha).decision == "done"
+    with monkeypatch.context() as patch:
+        patch.setattr(TargetSteps, "do", killing("verify", "before"))
+        with pytest.raises(Killed):
+            two.promote(sha, "production")
+    stuck = two.site("staging")
+    (stuck.target.folder / "journal.jsonl").write_text("no journal\n")
+    result = recover.recover([stuck, two.site("production")], two.runner(), two.hub)  # type: ignore[arg-type]
+    assert (result.decision, result.exit_code, result.reason_code) == ("failed", 39, "unfinished")
+    assert "cannot be read" in result.message
+    assert "is failed now" in result.message
+    assert two.site("production").target.state().unfinished is None
+    with pytest.raises(Unfinished):
+        recover.recover([stuck], two.runner(), two.hub)  # type: ignore[arg-type]
+    two.hub.fails["ledger"], asked = AWAY, two.hub.calls
+    with pytest.raises(GitHubUnavailable):
+        recover.recover([stuck, two.site("production")], two.runner(), two.hub)  # type: ignore[arg-type]
+    assert two.hub.calls == asked + 1
+    (stuck.target.folder / "journal.jsonl").unlink()
+    shutil.rmtree(stuck.target.folder / "releases")

@@ -145,3 +145,31 @@ def test_github_has_an_address(url: str, monkeypatch: pytest.MonkeyPatch, capsys
 def test_what_cannot_be_encoded_is_said_none_the_less(project: Path) -> None:
     done = suite(project, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C", CICD_INPUT_SUITE="größe")
     assert done.returncode == 0
+
+
+CONFIG = """version: 1
+app: hello
+deploy: {run: python app.py}
+environments: {dev: {ports: {router: 8400, blue: 8401, green: 8402}}}
+"""
+
+
+def test_what_was_asked_for_can_be_piped(tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github" / "cicd.yml").write_text(CONFIG)
+    told, asked = (
+        subprocess.run(
+            command("status", *more),
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        for more in ((), ("--json",))
+    )
+    assert told.stdout == "dev          nothing runs\n"
+    assert "GitHub was not asked" in told.stderr
+    assert f"No release lies below {tmp_path}" in told.stderr
+    assert json.loads(asked.stdout)["message"].startswith("dev          nothing runs\n(GitHub was not asked")
+    assert asked.stderr.startswith("dev          nothing runs\n")

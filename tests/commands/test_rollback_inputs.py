@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cicd.commands.rollback import app_of
+from cicd.commands.rollback import place_of
 from cicd.contract import Rollback
 from cicd.errors import UnknownEnvironment
 
@@ -16,12 +16,12 @@ def given(folder: Path, environment: str) -> Rollback:
 
 
 def test_the_application_is_the_configs(tmp_path: Path) -> None:
-    assert app_of(given(tmp_path, "dev")) == "", "no config at hand"
+    assert place_of(given(tmp_path, "dev")) == ("", ["local"]), "no config at hand"
     (tmp_path / "cicd.yml").write_text(CONFIG)
-    assert app_of(given(tmp_path, "dev")) == "tiny"
+    assert place_of(given(tmp_path, "dev")) == ("tiny", ["local"])
 
 
 def test_a_misspelled_environment_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "cicd.yml").write_text(CONFIG)
     with pytest.raises(UnknownEnvironment, match="no environment `devv`"):
-        app_of(given(tmp_path, "devv"))
+        place_of(given(tmp_path, "devv"))

@@ -1,8 +1,9 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicd.core.journal import Entry, NewerFormat, decode, encode, fold
+from cicd.core.journal import Entry, NewerFormat, NotAJournal, decode, encode, fold
 from cicd.core.ledger import Payload
 from cicd.core.plan import Plan, Running, plan_promotion, plan_rollback
 from tests.core.histories import release
@@ -51,8 +52,23 @@ def test_a_journal_of_a_later_cicd_is_not_guessed_at() -> None:
         decode(encode(opened(PLAN)).replace('"format":1', '"format":2'))
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [entry("plan")],
+        [entry("plan", plan=PLAN)],
+        [opened(msgspec.structs.replace(PLAN, steps=[]))],
+        [opened(PLAN), entry("begin", step=-1)],
+        [opened(PLAN), entry("begin", step=len(PLAN.steps))],
+    ],
+)
+def test_what_cannot_be_recovered_is_not_guessed_at(entries: list[Entry]) -> None:
+    with pytest.raises(NotAJournal):
+        fold(entries)
+
+
 def test_the_highest_fence_is_known() -> None:
-    assert fold([entry("plan", fence=3), entry("close", fence=2)]).fence == 3
+    assert fold([entry("close", fence=3), entry("close", fence=2)]).fence == 3
 
 
 def test_a_closed_deployment_leaves_nothing_to_undo() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from cicd.core.lock import (
+    LAST,
     LEASE,
     SKEW,
     Claimant,
@@ -156,10 +157,35 @@ def test_a_message_is_read_back() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Merge branch main", "[]", '{"cicd":2,"state":"held","token":1}', '{"cicd":1,"state":"held","token":0}'],
+    [
+        "",
+        "Merge branch main",
+        "[]",
+        '{"cicd":2,"state":"held","token":1}',
+        '{"cicd":1,"state":"held","token":0}',
+        *(f'{{"cicd":1,"state":"held","token":1,"since":{moment}}}' for moment in (-1, 1e18, "1e300", '"1"')),
+        *(f'{{"cicd":1,"state":"held","token":1,"until":{moment}}}' for moment in (-1, 1e18, "1e300", '"1"')),
+    ],
 )
 def test_other_messages_are_no_lock(text: str) -> None:
     assert read_lock(text) is None
+
+
+def test_every_moment_of_a_lock_that_is_read_can_be_told() -> None:
+    for until in (0.0, LAST - 1):
+        lock = read_lock(lock_message(msgspec.structs.replace(lock_of(taken()), until=until)))
+        assert lock is not None
+        assert describe(lock, NOON)
+
+
+def test_what_others_wrote_is_shown_as_one_line() -> None:
+    texts = {name: "\x1b[31mroot\n::error::x" + "y" * 70_000 for name in ("by", "what", "run", "reason")}
+    for human in (False, True):
+        lock = msgspec.structs.replace(lock_of(taken()), human=human, **texts)
+        with pytest.raises(Locked) as caught:
+            claimed("staging", Seen(oid="a", lock=lock), RITA, NOON)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 4000
 
 
 def test_a_lock_of_another_day_is_told_with_its_date() -> None:

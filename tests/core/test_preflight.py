@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from cicd.core.approval import Protection
@@ -50,6 +51,16 @@ def test_all_refusals_are_said_at_once() -> None:
     assert error.reason == "not-stable-before"
     assert "older than" in str(error)
     assert "failed in `production` before" in str(error)
+
+
+def test_a_release_that_was_taken_back_by_hand_did_not_fail() -> None:
+    known = ledger("v2 stable, v1 rolled-back, v2 stable")
+    back = msgspec.structs.replace(known[0].payload, kind="rollback", replaces=release("v1").id, reason="too friendly")
+    known[0] = msgspec.structs.replace(known[0], payload=back)
+    [error] = refusals(facts(ledger=known + STAGED))
+    assert (error.reason, error.cause) == ("poisoned", "too friendly")
+    assert "was taken back from `production`" in error.what
+    assert f"--to {release('v1').id}" in error.next_step
 
 
 STAGED = ledger("v1 stable", "staging")

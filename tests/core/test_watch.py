@@ -214,3 +214,11 @@ def test_slower_allows_the_grain(new: Seen, old: Seen, slower: float) -> None:
     if new.users.p95 <= old.users.p95 + GRAIN - 0.001:
         policy = Watch(error_rate=100, slower=slower, samples=1)
         assert verdict(new, old, policy) != "failed"
+
+
+@pytest.mark.parametrize(
+    ("requests", "errors", "shown"),
+    [(3, 3, "100%"), (200, 199, "100%"), (100, 12, "12%"), (56, 4, "7.1%"), (9, 0, "0%")],
+)
+def test_a_rate_is_shown_as_people_write_it(requests: int, errors: int, shown: str) -> None:
+    assert str(traffic(requests, errors)).startswith(f"{errors} of {requests} requests failed ({shown})")

@@ -22,6 +22,11 @@ CASES = [
     ("[log](javascript:alert)", "<p>log</p>"),
     ("[log](//evil.example)", "<p>log</p>"),
     ("text\n# heading", "<p>text</p><h4>heading</h4>"),
+    ("v1 &#40;a&#41; <code>A&#95;B</code>", "<p>v1 (a) <code>A_B</code></p>"),
+    (
+        "&lt;b&gt; **&#42;&lt;** <code>&lt;i&gt;</code>",
+        "<p>&lt;b&gt; <strong>*&lt;</strong> <code>&lt;i&gt;</code></p>",
+    ),
     ("", ""),
     ("|", "<table><tbody><tr><td></td></tr></tbody></table>"),
 ]
@@ -33,7 +38,8 @@ def test_blocks(source: str, html: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrap", ["%s", "# %s", "- %s", "| %s |", "```\n%s\n```", "`%s`", "**%s**", "[%s](https://x)", "[x](%s)"]
+    "wrap",
+    ["%s", "# %s", "- %s", "| %s |", "```\n%s\n```", "`%s`", "<code>%s</code>", "**%s**", "[%s](https://x)", "[x](%s)"],
 )
 def test_no_html_passes(wrap: str) -> None:
     made = markdown(wrap % "<img src=x onerror='alert(1)'>\"")

@@ -57,9 +57,12 @@ with create_engine(os.environ["DATABASE_URL"].replace("postgresql:", "postgresql
 """
 
 
+PEOPLE = 20  # users, told apart by their addresses: each tries a canary, or does not
+
+
 @dataclass
 class Traffic:
-    """Requests through the router, all the time; what was wrong with an answer is kept."""
+    """Requests of all users through the router, all the time; what was wrong with an answer is kept."""
 
     port: int
     sent: int = 0
@@ -82,7 +85,7 @@ class Traffic:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         while not self._stop.wait(0.004):
             try:
-                connection.request("GET", "/notes")
+                connection.request("GET", "/notes", headers=user(self.sent))
                 answer = connection.getresponse()
                 answer.read()
                 routed, own = answer.headers["X-Cicd-Release"], answer.headers["X-Release"]
@@ -93,6 +96,11 @@ class Traffic:
                 connection.close()
             self.sent += 1
         connection.close()
+
+
+def user(number: int) -> dict[str, str]:
+    """The headers by which the router knows a user."""
+    return {"X-Forwarded-For": f"10.0.0.{number % PEOPLE}"}
 
 
 @dataclass
@@ -168,11 +176,9 @@ class Swept:
         record = site.target.record(running.release.id)
         if site.engine.alive(running.slot) != running.release.id:
             found.append(f"slot {running.slot} has {site.engine.alive(running.slot)}, not {running.release.name}")
-        answered = self.asked()
-        if answered[:2] != (running.release.id, running.release.id):
-            found.append(f"{answered} answers, the journal says {running.release.name}")
-        if answered[2] != record.deploy.env["GREETING"]:
-            found.append(f"the settings are of {answered[2]}, the release has {record.deploy.env['GREETING']}")
+        right = (running.release.id, running.release.id, record.deploy.env["GREETING"])
+        if wrong := {answer for number in range(PEOPLE) if (answer := self.asked(number)) != right}:
+            found.append(f"{wrong} answers, and should be {right}: {running.release.name}")
         if self.database and (schema := self.schema()) != running.release.schema:
             found.append(f"the schema is at {schema}, the release needs {running.release.schema}")
         ledger = self.ledger()
@@ -188,10 +194,10 @@ class Swept:
         runner = Runner(self.job(), self.app.said)
         return GitHub(runner, DEVELOPER).ledger(["staging"])
 
-    def asked(self) -> tuple[str, str, str]:
-        """Through the router: the release that it says, the one that answers, and its greeting."""
+    def asked(self, number: int) -> tuple[str, str, str]:
+        """By a user, through the router: the release that it says, the one that answers, and its greeting."""
         connection = http.client.HTTPConnection("127.0.0.1", self.app.ports[0], timeout=5)
-        connection.request("GET", "/")
+        connection.request("GET", "/", headers=user(number))
         with contextlib.closing(connection):
             answer = connection.getresponse()
             return answer.headers["X-Cicd-Release"] or "", answer.headers["X-Release"] or "", answer.read().decode()
@@ -235,8 +241,13 @@ def database(folder: Path, runner: Runner) -> Iterator[str]:
 
 
 @contextmanager
-def swept(folder: Path, *, migrating: bool = True, clients: int = 2) -> Iterator[Swept]:
-    """A world with v1 and v2 promoted, under traffic; `migrating`: each version brings a migration."""
+def swept(folder: Path, *, migrating: bool = True, canary: bool = False, clients: int = 2) -> Iterator[Swept]:
+    """A world with v1 and v2 promoted, under traffic.
+
+    Args:
+        migrating: whether each version brings a migration.
+        canary: whether a share of the users tries each version first.
+    """
     (folder / "repository").mkdir()
     for app in consumer(folder):
         app.samples, app.watch = 1, "300ms"
@@ -246,6 +257,8 @@ def swept(folder: Path, *, migrating: bool = True, clients: int = 2) -> Iterator
                 app.extra = "migrate: alembic\n  requirements: [requirements.txt]"
                 runner = Runner({**app.runner().env, **passed_on()}, app.said)
                 url = stack.enter_context(database(folder / "services", runner))
+            if canary:
+                app.extra += "\n  canary: {share: 30%, for: 300ms}"
             app.commit("v0")
             hub = stack.enter_context(hub_of(app))
             made = Swept(World(app, hub), url, Traffic(app.ports[0]))

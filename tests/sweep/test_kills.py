@@ -1,4 +1,4 @@
-"""A promotion, a rollback and a recovery are killed at every point; afterwards all invariants hold.
+"""A promotion with a canary, a rollback and a recovery are killed at every point; afterwards all invariants hold.
 
 The short sweep takes points evenly from all; the whole one (`bin/test --sweep`) takes each of them.
 """
@@ -20,7 +20,7 @@ LAST = "begin watch | after the line #1"  # here a promotion leaves the most to 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Swept]:
-    with swept(tmp_path) as made:
+    with swept(tmp_path, canary=True) as made:
         assert made.broken() == []
         yield made
 
@@ -43,6 +43,7 @@ def sweep(site: Swept, tell: Tell, number: int, of: int) -> None:
     """This shard's share of the points of a promotion, a rollback, and a recovery that is killed too."""
     missed: list[str] = []
     points = {"promotion": site.points(site.promotion())}
+    assert any(point.startswith("begin canary | ") for point in points["promotion"])
     points["rollback"] = site.points(ROLLBACK)
     assert site.kill(LAST, site.promotion())
     points["recovery"] = site.points(RECOVER)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from cicd.adapters.github_answers import (
+    Access,
+    Approval,
+    CheckRuns,
+    CommitStatuses,
+    Comparison,
+    Environment,
+    Made,
+    Pending,
+    Status,
+    Viewer,
+    read_answer,
+)
 from cicd.adapters.github_calls import PATIENCE, Calls
 from cicd.adapters.github_issues import GitHubIssues
 from cicd.adapters.github_lock import GitHubLocks
@@ -18,6 +31,7 @@ from cicd.errors import GitHubRefused, NoToken
 if TYPE_CHECKING:
     from github.Repository import Repository
 
+T = TypeVar("T")
 TIMEOUT = 10  # seconds for one answer
 
 
@@ -59,32 +73,21 @@ class GitHub:
         if name in self._protections and not whole:
             return self._protections.pop(name)
         try:
-            headers, data = self._read("GET", f"/environments/{name}")
+            return self._get(f"/environments/{name}", Environment).protection()
         except GitHubRefused as error:
             if error.status == 404:
                 return None
             raise
-        self.is_local = "x-localhub-version" in headers
-        rules = [rule for rule in data.get("protection_rules", []) if rule["type"] == "required_reviewers"]
-        return Protection(
-            reviewers=[
-                entry["reviewer"].get("login") or entry["reviewer"]["slug"]
-                for rule in rules
-                for entry in rule["reviewers"]
-            ],
-            self_review=not any(rule.get("prevent_self_review") for rule in rules),
-            any_branch=data.get("deployment_branch_policy") is None,
-        )
 
     def may_write(self, login: str) -> bool:
         """Whether a person may write to the repository; GitHub ignores reviewers who have no access."""
         try:
-            _, data = self._read("GET", f"/collaborators/{login}/permission")
+            access = self._get(f"/collaborators/{login}/permission", Access)
         except GitHubRefused as error:
             if error.status == 404:
                 return False
             raise
-        return data["permission"] in ("admin", "write")
+        return access.permission in ("admin", "write")
 
     def ledger(self, environments: list[str]) -> list[Deployment]:
         """Our deployments in these environments, newest first, in one call; of each the newest hundred."""
@@ -94,29 +97,27 @@ class GitHub:
         """Ledger, locks and protection of these environments, in one call."""
         owner, _, name = self.repository.partition("/")
         query, variables = standing_query(owner, name, environments)
-        found = read_standing(self._graphql(query, variables), environments)
+        found = read_standing(self._graphql(query, variables, dict[str, Any]), environments)
         self._protections |= found.protections
         return found
 
     def viewer(self) -> str:
         """Login of the token's owner."""
-        return str(self._graphql("{ viewer { login } }", {})["viewer"]["login"])
+        return self._graphql("{ viewer { login } }", {}, Viewer).viewer.login
 
-    def _graphql(self, query: str, variables: dict[str, str]) -> dict[str, Any]:
+    def _graphql(self, query: str, variables: dict[str, str], kind: type[T]) -> T:
         """The `data` of the answer, also where parts of it may not be seen."""
 
-        def ask() -> tuple[dict[str, Any], dict[str, Any]]:
+        def ask() -> T:
             try:
                 headers, answer = self._requester().graphql_query(query, variables)
             except Exception as error:
                 if (part := part_of(getattr(error, "data", None))) is None:
                     raise
-                return getattr(error, "headers", None) or {}, part
-            return headers, answer.get("data") or {}
+                headers, answer = getattr(error, "headers", None) or {}, {"data": part}
+            return self._take(headers, answer["data"], kind)
 
-        headers, data = self._made.read(ask, "the ledger")
-        self.is_local = "x-localhub-version" in headers
-        return data
+        return self._made.read(ask, "the ledger")
 
     def locks(self) -> GitHubLocks:
         """The environments' locks. Over a connection of its own: a heartbeat uses it from another thread."""
@@ -130,21 +131,12 @@ class GitHub:
 
     def reviews(self, run_id: str) -> list[Review]:
         """The reviews of a run."""
-        _, data = self._read("GET", f"/actions/runs/{run_id}/approvals")
-        return [
-            Review(
-                state=entry["state"],
-                by=entry["user"]["login"],
-                comment=entry.get("comment") or "",
-                environments=[environment["name"] for environment in entry["environments"]],
-            )
-            for entry in data
-        ]
+        return [entry.review() for entry in self._get(f"/actions/runs/{run_id}/approvals", list[Approval])]
 
     def pending(self, run_id: str) -> list[str]:
         """Environments for which GitHub still waits for a review of this run."""
-        _, data = self._read("GET", f"/actions/runs/{run_id}/pending_deployments")
-        return [entry["environment"]["name"] for entry in data]
+        found = self._get(f"/actions/runs/{run_id}/pending_deployments", list[Pending])
+        return [entry.environment.name for entry in found]
 
     def compare(self, base: str, head: str) -> str:
         """`ahead`, `behind`, `diverged` or `identical`: how head stands to base.
@@ -152,12 +144,11 @@ class GitHub:
         A base that is no longer in the repository (a forced push) has diverged.
         """
         try:
-            _, data = self._read("GET", f"/compare/{base}...{head}?per_page=1")
+            return self._get(f"/compare/{base}...{head}?per_page=1", Comparison).status
         except GitHubRefused as error:
             if error.status == 404:
                 return "diverged"
             raise
-        return str(data["status"])
 
     def checks(self, sha: str, wanted: list[str]) -> dict[str, str]:
         """How these checks ended on a commit, in one call, or two if some are no check runs but commit statuses.
@@ -166,11 +157,10 @@ class GitHub:
         """
         if not wanted:
             return {}
-        _, data = self._read("GET", f"/commits/{sha}/check-runs?filter=latest&per_page=100")
-        found = {entry["name"]: str(entry["conclusion"] or entry["status"]) for entry in data["check_runs"]}
+        found = self._get(f"/commits/{sha}/check-runs?filter=latest&per_page=100", CheckRuns).ended()
         if not set(wanted) <= found.keys():
-            _, data = self._read("GET", f"/commits/{sha}/status?per_page=100")
-            found = {entry["context"]: str(entry["state"]) for entry in data["statuses"]} | found
+            others = self._get(f"/commits/{sha}/status?per_page=100", CommitStatuses)
+            found = {entry.context: entry.state for entry in others.statuses} | found
         return {name: found[name] for name in wanted if name in found}
 
     def create_deployment(
@@ -197,11 +187,8 @@ class GitHub:
 
         def find() -> int | None:
             query = f"?environment={environment}&task={TASK}&sha={payload.release.sha}&per_page=20"
-            _, data = self._read("GET", f"/deployments{query}")
-            for entry in data:
-                if isinstance(entry.get("payload"), dict) and entry["payload"].get("key") == payload.key:
-                    return int(entry["id"])
-            return None
+            found = self._get(f"/deployments{query}", list[Made])
+            return next((entry.id for entry in found if entry.key == payload.key), None)
 
         return self._made.write(post, find, "a deployment", unclear=maybe_there)
 
@@ -219,8 +206,8 @@ class GitHub:
             return True
 
         def find() -> bool | None:
-            _, data = self._read("GET", f"/deployments/{deployment}/statuses")
-            return True if any(entry.get("description") == text for entry in data) else None
+            found = self._get(f"/deployments/{deployment}/statuses", list[Status])
+            return True if any(entry.description == text for entry in found) else None
 
         self._made.write(post, find, "a verdict")
 
@@ -275,5 +262,11 @@ class GitHub:
         )
         return answer
 
-    def _read(self, verb: str, path: str) -> tuple[dict[str, Any], Any]:
-        return self._made.read(lambda: self._request(verb, path), path.split("?")[0])
+    def _get(self, path: str, kind: type[T]) -> T:
+        """Read what must be of this type; another answer is none, and is asked for again."""
+        return self._made.read(lambda: self._take(*self._request("GET", path), kind), path.split("?")[0])
+
+    def _take(self, headers: dict[str, Any], answer: Any, kind: type[T]) -> T:
+        taken = read_answer(answer, kind)
+        self.is_local = "x-localhub-version" in headers
+        return taken

@@ -24,11 +24,15 @@ PATIENCE = 30.0  # seconds that a call may take with all its repetitions; $CICD_
 
 SHORTEST = 5.0  # seconds that one attempt may always take; the first one also imports PyGithub
 # What reading raises on JSON of another shape, or on a page that a proxy has sent in place of an answer.
-NOT_UNDERSTOOD = (TypeError, AttributeError, LookupError, ValueError)
+NOT_UNDERSTOOD = (TypeError, AttributeError, LookupError, ValueError, RecursionError)
 
 
 class Unanswered(OSError):
     """GitHub, or what is between us and it, gave no answer that could be read."""
+
+
+class NotGitHubs(Unanswered):
+    """There was an answer, and GitHub does not answer so."""
 
 
 class Within(Protocol):
@@ -101,11 +105,11 @@ class Calls:
         raise AssertionError("tenacity either returns or raises")
 
     def _bounded(self, request: Callable[[], T]) -> T:
-        """Make one attempt in half of our patience: the other half is to look it up. Raises Unanswered."""
+        """Make one attempt in half of our patience: the other half is to look it up. Raises Unanswered, NotGitHubs."""
         try:
             return self._within(max(self._patience / 2, SHORTEST), request)
         except NOT_UNDERSTOOD as error:
-            raise Unanswered(f"an answer that is not GitHub's: {type(error).__name__}: {error}"[:300]) from error
+            raise NotGitHubs(f"{type(error).__name__}: {error}"[:300]) from error
 
     def _add(self, number: int) -> None:
         with self._counting:
@@ -170,10 +174,17 @@ def explain(error: Exception, what: str) -> CicdError:
         refused = GitHubRefused(
             f"GitHub answered {status} for {what}: {said}",
             cause="the token lacks the permission, or it is not there" if status in (403, 404) else "",
-            next_step="check `permissions:` of the job; docs/reference.md lists what each command needs",
+            next_step="check `permissions:` of the job; docs/reference.md lists what each command needs"
+            + ("; and that GITHUB_REPOSITORY is the repository" if status == 404 else ""),
         )
         refused.status = status
         return refused
+    if isinstance(error, NotGitHubs):
+        return GitHubUnavailable(
+            f"What answered for {what} is not GitHub: {error}",
+            cause="a proxy has answered in its place, or GITHUB_API_URL names something else",
+            next_step=f"check both, then run it again when {_whoever_answers(error)}",
+        )
     told = str(error) if isinstance(error, Unanswered) else type(error).__name__
     return GitHubUnavailable(
         f"GitHub did not answer for {what}: {f'{status} {said}' if status else told}",
@@ -194,5 +205,8 @@ def _whoever_answers(error: Exception) -> str:
 
 def _message(error: Exception) -> str:
     data = getattr(error, "data", None)
-    said = data.get("message") if isinstance(data, dict) else None
-    return str(said or error)[:300]
+    if not isinstance(data, dict):
+        return str(error)[:300]
+    errors = data.get("errors")  # GraphQL's are a list of their own
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    return str(data.get("message") or first.get("message") or error)[:300]

@@ -1,8 +1,8 @@
 """Issues of a repository, for the fallback gate."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from cicd.adapters.github_answers import Comment, IssueAnswer, read_answer
 from cicd.adapters.github_calls import Calls
 from cicd.adapters.github_lock import Request
 from cicd.core.issue_gate import LABEL, Asked, Issue, body, read_asked, title
@@ -20,19 +20,20 @@ class GitHubIssues:
 
         def find() -> Issue | None:
             path = f"/issues?state=open&labels={LABEL}&per_page=100"
-            _, data = self.calls.read(lambda: self.request("GET", path), "issues")
-            same = (_issue(entry) for entry in data if read_asked(entry.get("body") or "") == asked)
+            listed = self.calls.read(lambda: read_answer(self.request("GET", path)[1], list[IssueAnswer]), "issues")
+            same = (entry.issue() for entry in listed if read_asked(entry.body or "") == asked)
             return next((issue for issue in same if issue.by_app), None)
 
         def post() -> Issue:
             text = {"title": title(asked), "body": body(asked, plan_text, approvers), "labels": [LABEL]}
-            return _issue(self.request("POST", "/issues", text)[1])
+            return read_answer(self.request("POST", "/issues", text)[1], IssueAnswer).issue()
 
         return self.calls.write(post, find, "an issue", unclear=True)
 
     def get(self, number: int) -> Issue:
         """One issue. Raises GitHubRefused if it is not there."""
-        return _issue(self.calls.read(lambda: self.request("GET", f"/issues/{number}"), f"issue {number}")[1])
+        path, what = f"/issues/{number}", f"issue {number}"
+        return self.calls.read(lambda: read_answer(self.request("GET", path)[1], IssueAnswer), what).issue()
 
     def close(self, number: int, comment: str) -> None:
         """Say how it ended, and close it."""
@@ -40,17 +41,8 @@ class GitHubIssues:
         comments = f"/issues/{number}/comments"
 
         def find() -> bool | None:
-            _, data = self.calls.read(lambda: self.request("GET", f"{comments}?per_page=100"), "comments")
-            return True if any(entry["body"] == comment for entry in data) else None
+            path = f"{comments}?per_page=100"
+            there = self.calls.read(lambda: read_answer(self.request("GET", path)[1], list[Comment]), "comments")
+            return True if any(entry.body == comment for entry in there) else None
 
         self.calls.write(lambda: bool(self.request("POST", comments, {"body": comment})), find, "a comment")
-
-
-def _issue(data: Any) -> Issue:
-    return Issue(
-        number=int(data["number"]),
-        body=data.get("body") or "",
-        open=data["state"] == "open",
-        by_app=data["user"]["type"] == "Bot",
-        url=data["html_url"],
-    )

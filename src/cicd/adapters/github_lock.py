@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cicd.adapters.github_answers import Commit, Listed, messages, read_answer
 from cicd.adapters.github_calls import Calls
 from cicd.core.lock import (
     LEASE,
@@ -175,7 +176,9 @@ class GitHubLocks:
         oid = ""
         try:
             # Made twice it does no harm: a commit that no ref leads to says nothing.
-            oid = self._calls.read(lambda: str(self._request("POST", "/git/commits", commit)[1]["sha"]), what)
+            oid = self._calls.read(
+                lambda: read_answer(self._request("POST", "/git/commits", commit)[1], Commit).sha, what
+            )
             won = self._calls.write(post, find, what)
         except GitHubRefused as error:
             if error.status in (403, 404):
@@ -190,10 +193,11 @@ class GitHubLocks:
 
     def _last_token(self, oid: str) -> int:
         """The highest token in the newest hundred commits of a lock."""
-        _, commits = self._calls.read(
-            lambda: self._request("GET", f"/commits?sha={oid}&per_page=100"), "the lock's history"
+        path = f"/commits?sha={oid}&per_page=100"
+        commits = self._calls.read(
+            lambda: read_answer(self._request("GET", path)[1], list[Listed]), "the lock's history"
         )
-        return max((lock.token for each in commits if (lock := read_lock(each["commit"]["message"]))), default=0)
+        return max((lock.token for message in messages(commits) if (lock := read_lock(message))), default=0)
 
 
 def _without_right(environment: str, error: GitHubRefused) -> GitHubRefused:

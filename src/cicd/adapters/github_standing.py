@@ -77,8 +77,8 @@ def read_standing(data: Mapping[str, Any], environments: list[str]) -> Standing:
 
 
 def _standing(data: Mapping[str, Any], environments: list[str]) -> Standing:
-    repository = data.get("repository") or {}
-    if not repository:
+    repository = data["repository"]
+    if repository is None:
         return Standing(locks=dict.fromkeys(environments, Seen()))
     aliases = _aliases(environments)
     found = [entry for alias in aliases for node in repository[alias]["nodes"] if (entry := read_deployment(node))]

@@ -12,7 +12,8 @@ import requests
 from cicd.core.health import PROBE_AGENT, Probe
 
 ROUTER_RELEASE = "X-Cicd-Release"
-MOST = 64 * 1024  # bytes that are read of an answer; what follows is nobody's health
+MOST = 8 * 1024 * 1024  # bytes that an answer may have; what sends more may never end, and holds up its clients
+PIECE = 64 * 1024  # bytes that are read at a time, and forgotten
 
 
 def probe(url: str, *, release_header: str = ROUTER_RELEASE, timeout: float = 2.0) -> Probe:
@@ -23,7 +24,7 @@ def probe(url: str, *, release_header: str = ROUTER_RELEASE, timeout: float = 2.
     Args:
         url: what to ask, `http://…`.
         release_header: the header that tells the release.
-        timeout: seconds for all of it: the connection, the headers, and MOST bytes at most.
+        timeout: seconds for all of it: the connection, the headers, and the whole body, which has MOST bytes at most.
     """
     started = time.monotonic()
     try:
@@ -34,7 +35,7 @@ def probe(url: str, *, release_header: str = ROUTER_RELEASE, timeout: float = 2.
 
 
 def _ask(url: str, release_header: str, deadline: float) -> tuple[int, str]:
-    """Status, and the header's value. Raises OSError, ValueError, HTTPException."""
+    """Status, and the header's value, of an answer that came to its end. Raises OSError, ValueError, HTTPException."""
     parts = urlsplit(url)
     query = f"?{quote(parts.query, safe=MEANT + '?')}" if parts.query else ""
     target = f"{quote(parts.path, safe=MEANT) or '/'}{query}"
@@ -46,12 +47,9 @@ def _ask(url: str, release_header: str, deadline: float) -> tuple[int, str]:
         answer = http.client.HTTPResponse(stream)  # type: ignore[arg-type]  # it wants makefile() alone
         answer.begin()
         release = answer.headers.get(release_header, "")
-        try:
-            answer.read(MOST)
-        except http.client.HTTPException:
-            if stream.room:
-                raise  # cut off by the other side, and not by us
-        if answer.length and stream.room:
+        while answer.read(PIECE):
+            pass
+        if answer.length:
             raise http.client.IncompleteRead(b"", answer.length)
         return answer.status, release
 
@@ -59,15 +57,15 @@ def _ask(url: str, release_header: str, deadline: float) -> tuple[int, str]:
 MEANT = "/%:@!$&'()*+,;=~"  # what stands in a path or query as it is: RFC 3986, 3.3
 
 
-class _Bounded(io.RawIOBase):
-    """What a connection still has to say, up to MOST bytes and a moment.
+class Endless(ValueError):
+    """An answer has more than MOST bytes."""
 
-    Attributes:
-        room: bytes that may still come.
-    """
+
+class _Bounded(io.RawIOBase):
+    """What a connection still has to say, up to MOST bytes and a moment. Reading raises Endless, OSError."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self.room = MOST
+        self._room = MOST
         self._connection = connection
         self._deadline = deadline
 
@@ -79,8 +77,10 @@ class _Bounded(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         self._connection.settimeout(_left(self._deadline))
-        size = self._connection.recv_into(memoryview(buffer)[: self.room]) if self.room else 0
-        self.room -= size
+        size = self._connection.recv_into(buffer)
+        self._room -= size
+        if self._room < 0:
+            raise Endless
         return size
 
 
@@ -95,6 +95,8 @@ def _left(deadline: float) -> float:
 def _short(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, Endless):
+        return f"the answer has no end within {MOST // 1024 // 1024} MiB"
     return "the connection was refused" if isinstance(error, ConnectionRefusedError) else type(error).__name__
 
 

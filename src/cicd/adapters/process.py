@@ -349,11 +349,12 @@ def _start(
             start_new_session=new_session,
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL
-        raise _not_started(argv[0][:200], error) from error
+        raise _not_started(argv[0][:200], error, env or {}) from error
 
 
-def _not_started(program: str, error: Exception) -> ToolMissing:
-    next_step = f"install {program}"
+def _not_started(program: str, error: Exception, env: Mapping[str, str]) -> ToolMissing:
+    looked = f" where it is looked for: {env['PATH']}" if env.get("PATH") and "/" not in program else ""
+    next_step = f"install {program}{looked}"
     if not isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
         next_step = "see to it that this machine can run it; a script begins with `#!`"
     return ToolMissing(f"`{program}` cannot be started: {str(error)[:500]}", next_step=next_step)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import tarfile
 from pathlib import Path
+from typing import IO
 
 from cicd.adapters.process import run
 from cicd.adapters.target import HERE, writing
@@ -95,9 +96,9 @@ def commit_of(folder: Path, name: str = "HEAD") -> str:
     done = run(argv, check=False)
     if done.code:
         raise UsageError(
-            f"There is no commit `{name}` in {folder}",
-            cause="it is no git checkout, or one that holds the newest commit alone",
-            next_step="give `sha` as git knows it there, or check out with `fetch-depth: 0`",
+            f"There is no commit `{name}` in {folder.resolve()}",
+            cause="nothing is committed, it is no git checkout, or one that holds the newest commit alone",
+            next_step="commit first, give `sha` as git knows it there, or check out with `fetch-depth: 0`",
         )
     return done.output.strip().splitlines()[-1]
 
@@ -125,11 +126,11 @@ def verified(root: Path, image: str) -> Path:
     return path
 
 
-def read_texts(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
-    """The text files of an image whose names end so: path → text. Raises PrepareFailed."""
+def read_texts(packed: Path | IO[bytes], suffixes: tuple[str, ...]) -> dict[str, str]:
+    """The text files of a tar whose names end so: path → text. Raises PrepareFailed."""
     found, size = {}, 0
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _opened(packed) as tar:
             for member in tar:
                 if member.isfile() and member.name.endswith(suffixes) and (file := tar.extractfile(member)):
                     size += member.size  # of a sparse file, what it claims
@@ -143,6 +144,10 @@ def read_texts(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
     except (OSError, tarfile.TarError) as error:
         raise _unreadable(error) from error
     return found
+
+
+def _opened(packed: Path | IO[bytes]) -> tarfile.TarFile:
+    return tarfile.open(packed, "r:") if isinstance(packed, Path) else tarfile.open(fileobj=packed, mode="r:")
 
 
 def _unreadable(error: Exception) -> PrepareFailed:

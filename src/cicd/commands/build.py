@@ -19,7 +19,8 @@ def main(inputs: Build, runner: Runner) -> Result:
     image = store.build(target_root(runner), Path(inputs.working_directory), sha, deploy.files)
     return Result(
         decision="done",
-        message=f"{image} from commit {sha[:12]}",
+        answer=image,
+        message=f"Built from commit {sha[:12]}",
         outputs={"image": image},
         data={"sha": sha},
         summary=f"### 📦 Image `{image}`\n\nBuilt once from commit `{sha[:12]}`; every environment gets these bytes.",

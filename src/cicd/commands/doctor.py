@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cicd.adapters.flocks import is_held
 from cicd.adapters.github import GitHub
 from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.runner import Runner
@@ -51,10 +52,12 @@ def doctor(projects: list[Project], runner: Runner, hub: GitHub) -> Result:
     wrong = [finding.error for finding in findings if finding.error]
     advice = sum(bool(finding.advice) for finding in findings)
     ends = f"{len(wrong)} to mend, {advice} to think about" if wrong or advice else "all is well"
+    told = [str(one) for one in findings if one.error] if runner.is_actions else []  # the annotation stands alone
     return Result(
         decision="failed" if wrong else "done",
         reason_code=wrong[0].reason if wrong else "ok",
-        message="\n".join([*map(str, findings), ends]),
+        answer="\n".join(map(str, findings)),
+        message="\n".join([*told, ends]),
         data={
             "findings": [
                 {
@@ -84,7 +87,7 @@ def examine(project: Project, runner: Runner, hub: GitHub) -> list[Finding]:
         errors = list(check(facts))
         findings += [Finding(name, what, error) for error in errors] or ([Finding(name, what)] if judged(what) else [])
     findings += [Finding(name, what, advice=advice) for what, advice in advices(facts, hub)]
-    return [*findings, at_rest(project), answers(project)]
+    return [*findings, *on_target(project)]
 
 
 def judged(what: str) -> bool:
@@ -116,12 +119,26 @@ def no_access(protection: Protection, hub: GitHub) -> str:
     return f"{', '.join(lost)} cannot write to the repository, so GitHub does not ask them" if lost else ""
 
 
+def on_target(project: Project) -> list[Finding]:
+    """What only the target knows; a journal that cannot be read is a finding, and the others are told as well."""
+    name, target = project.site.name, project.site.target
+    try:
+        target.require_writable()
+        settled = at_rest(project)
+        unsettled = settled.error or settled.advice  # then something else may answer, and has to: recover comes first
+        return [Finding(name, "the target can be written"), settled, *([] if unsettled else [answers(project)])]
+    except CicdError as error:
+        return [Finding(name, "the target", error)]
+
+
 def at_rest(project: Project) -> Finding:
-    """Whether a killed run has left something."""
+    """Whether a killed run has left something; one that lives has not."""
     state, what = project.site.target.state(), "nothing is half done"
     if state.unfinished is None:
         return Finding(project.site.name, what)
     attempt = state.unfinished.payload
+    if is_held(project.site.target.folder / "lock"):
+        return Finding(project.site.name, what, advice=f"`{attempt.kind} {attempt.release.name}` is under way")
     error = Unfinished(
         f"A run was killed while it did `{attempt.kind} {attempt.release.name}`", next_step="run `cicd recover`"
     )

@@ -7,7 +7,7 @@ from cicd.commands.propose import propose
 from cicd.commands.read import Project
 from cicd.contract import Plan as Inputs
 from cicd.core.deployment_summary import plan_markdown
-from cicd.core.markdown import inline
+from cicd.core.markdown import inline, plain
 from cicd.core.preflight import first_of, refusals
 from cicd.core.release import bare_digest, full_sha
 from cicd.core.results import Result
@@ -38,7 +38,8 @@ def plan(inputs: Inputs, runner: Runner, project: Project, hub: GitHub | None) -
     text = "\n".join([plan_markdown(plan, secrets_known=known), *(f"- **note** {inline(note, 500)}" for note in notes)])
     return Result(
         decision="planned",
-        message=text if not runner.is_actions else f"Plan {plan.hash}: {plan.rollback_class}",
+        message=f"Plan {plan.hash}: {plan.rollback_class}" if runner.is_actions else "",
+        answer="" if runner.is_actions else plain(text),
         outputs={"plan": plan.hash},
         data={
             "steps": [str(step) for step in plan.steps],

@@ -6,7 +6,7 @@ from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
 from cicd.adapters.together import interruptible
 from cicd.commands.answer import counted
-from cicd.commands.approval import require_approval
+from cicd.commands.approval import require_approval, require_run
 from cicd.commands.deploy import Deployer
 from cicd.commands.hold import locked
 from cicd.commands.preflight import environments, examine
@@ -69,7 +69,7 @@ def promote(
         raise ConfigError(
             f"`app-env` is empty, and the release that runs has {', '.join(lost)}",
             cause="the workflow does not pass the secret APP_ENV on, or the environment has none of that name",
-            next_step="give `app-env`; see docs/configuration.md",
+            next_step="give `app-env`: the secret settings as lines of NAME=value",
         )
     if inputs.plan and inputs.plan != proposal.plan.hash:
         raise another_plan(inputs.plan, proposal)
@@ -99,8 +99,9 @@ def promote(
 
 
 def ask(project: Project, runner: Runner, hub: GitHub, proposal: Proposal) -> Result:
-    """Ask for an approval by an issue, and end: no runner waits for it."""
+    """Ask for an approval by an issue, and end: no runner waits for it. Raises NotApproved from a terminal."""
     plan = proposal.plan
+    require_run(runner, plan.environment)
     asked = Asked(
         environment=plan.environment,
         image=plan.release.image,
@@ -112,7 +113,8 @@ def ask(project: Project, runner: Runner, hub: GitHub, proposal: Proposal) -> Re
     issue = hub.issues().ask(asked, plan_markdown(plan), project.environment.approvers)
     return Result(
         decision="waiting",
-        message=f"`{plan.environment}` waits for an approval: issue #{issue.number}, {issue.url}",
+        message=f"`{plan.environment}` waits for an approval: issue #{issue.number}, {issue.url}. To give it, one of "
+        f"{', '.join(project.environment.approvers)} starts the workflow that calls `approve.yml` with this number",
         data={"issue": issue.number, "plan": plan.hash, "github_calls": hub.calls},
         summary=f"Asked for approval in #{issue.number}.\n\n{plan_markdown(plan)}",
     )

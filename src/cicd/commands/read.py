@@ -1,16 +1,21 @@
 """What every deploy command reads first: the project with its config, and the site, which is where it runs."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cicd.adapters.config_file import read_text
-from cicd.adapters.engines import ENGINES, Engine
+from cicd.adapters.engines import engine_of
 from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.engines.protocol import Engine
+from cicd.adapters.host import Host
+from cicd.adapters.host.address import host_of
 from cicd.adapters.migrators import MIGRATORS
-from cicd.adapters.routers import ROUTERS, Router
+from cicd.adapters.routers import Router, router_of
 from cicd.adapters.runner import Runner
-from cicd.adapters.target import Target, apps_with, target_root
+from cicd.adapters.target import Target, apps_with, target_root, usable
 from cicd.commands.steps import TargetSteps
 from cicd.core.config import NAME, Config, Deploy, Environment, Ports, deploy_of, environment_of
 from cicd.core.config_rules import parse_config
@@ -40,16 +45,17 @@ class Site:
 
     Attributes:
         name: of the environment.
+        targets: the environment on each of its hosts.
         deploy: how releases run there.
         ports: of the environment.
         production: whether no environment comes after it.
         repository: of the images; empty where they lie in the target's store.
-        hosts: that it runs on.
+        hosts: that it runs on, as the config names them.
         given_url: where users reach it, as the config says.
     """
 
     name: str
-    target: Target
+    targets: tuple[Target, ...]
     deploy: Deploy
     ports: Ports
     production: bool
@@ -59,12 +65,17 @@ class Site:
     given_url: str = ""
 
     @property
+    def target(self) -> Target:
+        """The environment on the first of its hosts, which has the journal."""
+        return self.targets[0]
+
+    @property
     def engine(self) -> Engine:
-        return ENGINES[self.deploy.engine](self.target, self.runner)
+        return engine_of(self.deploy.engine, self.targets, self.runner, self.repository)
 
     @property
     def router(self) -> Router:
-        return ROUTERS[self.deploy.router](self.target, self.runner)
+        return router_of(self.deploy.engine, self.targets, self.runner)
 
     @property
     def url(self) -> str:
@@ -92,14 +103,27 @@ class Site:
         if not self.target.has(release_id):
             return self
         record = self.target.record(release_id)
-        return _of_record(self.target, record, self.runner)
+        return _of_record(self.targets, record, self.runner)
 
 
-def _of_record(target: Target, record: Record, runner: Runner) -> Site:
+def targets_of(hosts: Sequence[str], app: str, name: str, runner: Runner) -> tuple[Target, ...]:
+    """The environment on each of its hosts. Raises HostUnreachable."""
+    made = ((host_of(address, runner), urlsplit(address).path) for address in hosts)
+    return tuple(Target(root_of(host, Path(path), runner), app, name, host) for host, path in made)
+
+
+def root_of(host: Host, given: Path, runner: Runner) -> Path:
+    """The folder of all targets on a host; `given`: as its address has it."""
+    if host.name == "local":
+        return target_root(runner)
+    return usable(given if given.is_absolute() else host.home() / ".local" / "state" / "cicd")
+
+
+def _of_record(targets: tuple[Target, ...], record: Record, runner: Runner) -> Site:
     """The site as a release on the target knew it."""
     return Site(
         name=record.environment,
-        target=target,
+        targets=targets,
         deploy=record.deploy,
         ports=record.ports,
         production=record.production,
@@ -122,7 +146,13 @@ class Project:
     @property
     def source(self) -> Source:
         """What an engine reads of the checkout."""
-        return Source(self.folder, self.environment.compose or self.site.deploy.compose, self.environment.folder)
+        return Source(
+            folder=self.folder,
+            compose=self.environment.compose or self.site.deploy.compose,
+            data=self.environment.folder,
+            environment=self.site.name,
+            deploy=self.site.deploy,
+        )
 
     @classmethod
     def of(cls, folder: str, config_path: str, name: str, runner: Runner) -> "Project":
@@ -131,7 +161,7 @@ class Project:
         environment = environment_of(config, name)
         site = Site(
             name=name,
-            target=Target(target_root(runner), config.app, name),
+            targets=targets_of(environment.hosts, config.app, name, runner),
             deploy=deploy_of(config, environment),
             ports=environment.ports,
             production=not any(other.after == name for other in config.environments.values()),
@@ -143,11 +173,12 @@ class Project:
         return cls(config, Path(folder), environment, site)
 
 
-def site_of_target(name: str, app: str, runner: Runner) -> Site:
+def site_of_target(name: str, app: str, runner: Runner, hosts: Sequence[str] = ("local",)) -> Site:
     """The site of an environment by what lies on its target alone: no checkout is needed to go back.
 
     Args:
         app: the application; empty if only one has the environment on this machine.
+        hosts: that it runs on; this machine alone, where no config says otherwise, may be the first of several.
 
     Raises:
         NothingToRollBackTo: no release was ever stable there. UsageError: more than one application has it.
@@ -158,7 +189,8 @@ def site_of_target(name: str, app: str, runner: Runner) -> Site:
     apps = [app] if app else apps_with(target_root(runner), name)
     if len(apps) > 1:
         raise UsageError(f"More than one application has `{name}` here: {', '.join(apps)}", next_step="give `app`")
-    target = Target(target_root(runner), apps[0] if apps else "", name)
+    targets = targets_of(hosts, apps[0] if apps else "", name, runner)
+    target = targets[0]
     release = target.state().running.release if apps else None
     if release is None or not target.has(release.id):
         raise NothingToRollBackTo(
@@ -166,4 +198,7 @@ def site_of_target(name: str, app: str, runner: Runner) -> Site:
             cause=f"{target.folder} has no release" if apps else f"no application has `{name}` below {target.root}",
             next_step=f"run this on the target of `{name}`, or promote a release first",
         )
-    return _of_record(target, target.record(release.id), runner)
+    record = target.record(release.id)
+    if len(targets) < len(record.hosts):
+        targets = (target, *targets_of(record.hosts[1:], target.app, name, runner))
+    return _of_record(targets, record, runner)

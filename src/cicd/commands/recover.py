@@ -9,7 +9,9 @@ from cicd.commands.hold import locked
 from cicd.commands.read import Project, Site, read_config
 from cicd.contract import Recover
 from cicd.core.results import Result
-from cicd.errors import NoToken
+from cicd.errors import CicdError, GitHubUnavailable, Interrupted, NoToken, RateLimited, TokenRefused
+
+FOR_ALL = (Interrupted, GitHubUnavailable, RateLimited, TokenRefused)  # the next site would only wait for it again
 
 
 def main(inputs: Recover, runner: Runner) -> Result:
@@ -26,19 +28,36 @@ def main(inputs: Recover, runner: Runner) -> Result:
 
 
 def recover(sites: list[Site], runner: Runner, hub: GitHub | None) -> Result:
-    """lock → finish or undo → record, for each site."""
-    done = {site.name: recover_one(site, runner, hub) for site in sites}
+    """lock → finish or undo → record, for each site: what is stuck in one does not keep the others from it.
+
+    Raises:
+        CicdError: there is but one site, and it is stuck; or what is wrong is wrong for all of them.
+    """
+    done: dict[str, list[str]] = {}
+    stuck: list[CicdError] = []
+    for site in sites:
+        try:
+            done[site.name] = recover_one(site, runner, hub)
+        except FOR_ALL:
+            raise
+        except CicdError as error:
+            if len(sites) == 1:
+                raise
+            done[site.name] = [f"✗ {error}"]
+            stuck.append(error)
     lines = [f"{name}: {line}" for name, told in done.items() for line in told]
     asked = "" if hub else "\n(no token: GitHub was not asked)"
     return Result(
-        decision="done" if lines else "nothing-to-do",
+        decision="failed" if stuck else "done" if lines else "nothing-to-do",
+        reason_code=stuck[0].reason if stuck else "ok",
         message=("\n".join(lines) or "Nothing was left half done") + asked,
         data={"environments": done, "github_calls": hub.calls if hub else 0},
+        exit_code=stuck[0].code if stuck else 0,
     )
 
 
 def recover_one(site: Site, runner: Runner, hub: GitHub | None) -> list[str]:
-    """What was done for one site."""
+    """What was done for one site. Raises CicdError."""
     standing = hub.standing([site.name]) if hub else Standing()
     deployer = Deployer(site, runner, hub, standing.ledger)
     if not deployer.behind():

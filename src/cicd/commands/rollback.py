@@ -25,22 +25,22 @@ PATIENCE = 120.0  # seconds that a rollback waits for a deployment that is under
 
 def main(inputs: Rollback, runner: Runner) -> Result:
     """Build what rollback needs, and run it: the target alone, and GitHub unless it is to be left out."""
-    site = site_of_target(inputs.environment, inputs.app or app_of(inputs), runner)
+    app, hosts = place_of(inputs)
+    site = site_of_target(inputs.environment, inputs.app or app, runner, hosts)
     with interruptible():
         return rollback(inputs, runner, site, None if inputs.offline == "true" else GitHub(runner, inputs.token))
 
 
-def app_of(inputs: Rollback) -> str:
-    """The application, as the config says; empty where there is none.
+def place_of(inputs: Rollback) -> tuple[str, list[str]]:
+    """The application and its hosts, as the config says; without one, what lies on this machine.
 
     Raises:
         UnknownEnvironment: the config has other ones: a misspelled name is told as such.
     """
     if not (Path(inputs.working_directory) / inputs.config).exists():
-        return ""
+        return "", ["local"]
     config = read_config(inputs.working_directory, inputs.config)
-    environment_of(config, inputs.environment)
-    return config.app
+    return config.app, environment_of(config, inputs.environment).hosts
 
 
 def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub | None) -> Result:
@@ -131,17 +131,37 @@ def choose(deployer: Deployer, running: Running) -> str:
         known = last_healthy(deployer.ledger, site.name, running.release.id)
         here = [*known, *(release for release in here if release.content not in bad)]
     for release in here:
-        if site.target.has(release.id):
+        if site.engine.has(release.id):
             return release.id
+    others = names(site, running)
     raise NothingToRollBackTo(
-        f"No other release than {running.release.name} was ever stable in `{site.name}`, or none lies on the target",
-        cause="this is the first release, or all others failed",
-        next_step="promote a mended release instead",
+        f"No other release than {running.release.name} is known to be healthy in `{site.name}`",
+        cause="the others that lie there failed, or were taken back" if others else "no other lies on the target",
+        next_step=f"promote a mended release, or go to one of these by its id with `--to`: {', '.join(others)}"
+        if others
+        else "promote a mended release instead",
     )
+
+
+def names(site: Site, running: Running) -> list[str]:
+    """The releases that lie on the target and do not run, such as `v2 (1308c4665996)`, newest first."""
+    here = [one for one in site.target.releases() if site.target.has(one)]
+    return [site.target.record(one).release.name for one in here if not running.release or one != running.release.id]
+
+
+def require_there(site: Site, release_id: str, running: Running) -> None:
+    """Raises NothingToRollBackTo, which names what lies there."""
+    if not site.target.has(release_id):
+        raise NothingToRollBackTo(
+            f"Release {release_id} does not lie on the target",
+            cause="it was never there, or was pruned; a release goes by its id, not by its version",
+            next_step=f"give the id of one that lies there: {', '.join(names(site, running)) or 'there is no other'}",
+        )
 
 
 def propose_rollback(site: Site, release_id: str, running: Running) -> Plan:
     """What going back to a release means now. Raises NothingToRollBackTo."""
+    require_there(site, release_id, running)
     record = site.target.record(release_id)
     if running.release and running.release.id == release_id:
         raise NothingToRollBackTo(

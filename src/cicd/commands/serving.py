@@ -1,9 +1,9 @@
 """Which slot serves the users: it is proven, some try it, all get it, it is watched; and the way back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cicd.adapters.engines import Engine
+from cicd.adapters.engines.protocol import Engine
 from cicd.adapters.routers import Router
 from cicd.adapters.routers.log import Mark
 from cicd.adapters.routers.share import Share
@@ -33,7 +33,7 @@ class Serving:
     before: Running
     clock: Callable[[], float]
     sleep: Callable[[float], None]
-    switched_at: Mark | None = None
+    switched_at: Sequence[Mark] | None = None
 
     def verify(self, slot: str, record: Record) -> str:
         """Prove the slot before traffic: successes in a row, and fail at once if its program has ended."""
@@ -149,7 +149,7 @@ class Serving:
             probes.append(self._ask_router(record))
 
     def _look(
-        self, new: Watched, old: Watched | None, record: Record, since: Mark, seconds: float
+        self, new: Watched, old: Watched | None, record: Record, since: Sequence[Mark], seconds: float
     ) -> tuple[Judgement, str]:
         log = self.router.log(since)
         return Watcher(log, record.deploy.watch, self.clock, self.sleep).watch(new, old, seconds)
@@ -164,7 +164,7 @@ class Serving:
         return lambda: good(self._ask_slot(slot, record), record.deploy.health, self._told(record))
 
     def _share(self, slot: str, record: Record, percent: float = 100.0) -> Share:
-        return Share(slot, self.engine.address(slot, record), record.release.id, percent)
+        return Share(slot, self.engine.addresses(slot, record), record.release.id, percent)
 
     def _told(self, record: Record) -> str:
         """The release id to ask the application for; empty when it does not tell."""

@@ -4,9 +4,11 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from cicd.adapters.flocks import is_held
 from cicd.adapters.github import GitHub
 from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
+from cicd.adapters.target import target_root
 from cicd.commands.read import Project, Site, read_config
 from cicd.contract import Status
 from cicd.core.ledger import Deployment, current
@@ -24,11 +26,14 @@ def main(inputs: Status, runner: Runner) -> Result:
     try:
         standing: Standing | None = GitHub(runner, inputs.token).standing(names)
     except (NoToken, GitHubUnavailable, RateLimited) as error:
-        standing, note = None, f"\n(GitHub was not asked: {error})"
+        standing, note = None, f"(GitHub was not asked: {error})"
     rows = [row(Project.of(inputs.working_directory, inputs.config, name, runner).site, standing) for name in names]
+    if standing is None and not any(one["on_target"] for one in rows):
+        note += f"\n(No release lies below {target_root(runner)}; set CICD_TARGET if releases lie elsewhere)"
     return Result(
         decision="done",
-        message="\n".join(map(line, rows)) + note,
+        answer="\n".join(map(line, rows)),
+        message=note,
         data={"environments": rows},
         summary=summary(rows),
     )
@@ -41,6 +46,8 @@ def row(site: Site, standing: Standing | None) -> dict[str, Any]:
     state, here = site.target.state(), site.running()
     release = here.release or (said.release if said else None)
     told = said if said and release and said.release.id == release.id else None
+    open_one = state.unfinished.payload if state.unfinished else None
+    lives = open_one is not None and is_held(site.target.folder / "lock")
     others = [one for one in state.history if site.target.has(one.id) and (not release or one.id != release.id)]
     return {
         "environment": site.name,
@@ -53,7 +60,8 @@ def row(site: Site, standing: Standing | None) -> dict[str, Any]:
         "slot": here.slot,
         "warm": here.warm,
         "back_to": [f"{one.version or '-'} {one.id}" for one in others],
-        "unfinished": state.unfinished is not None,
+        "under_way": f"{open_one.kind} {open_one.release.name}" if open_one and lives else "",
+        "unfinished": open_one is not None and not lives,
         "unrecorded": len(state.unrecorded),
         "held_by": describe(lock, time.time()) if lock and lock.state == "held" else "",
     }
@@ -67,18 +75,19 @@ def since(deployment: Deployment) -> str:
 
 def line(row: dict[str, Any]) -> str:
     """One line for a terminal."""
-    held = [f"held by {row['held_by']}"] if row["held_by"] else []
+    tail = [f"{row['under_way']} is under way"] if row["under_way"] else []
+    tail += ["a killed run is to be undone (`cicd recover`)"] if row["unfinished"] else []
+    tail += ["GitHub does not know all of it yet (`cicd recover`)"] if row["unrecorded"] else []
+    tail += [f"held by {row['held_by']}"] if row["held_by"] else []
     if not row["release"]:
-        return ", ".join([f"{row['environment']:12} nothing runs", *held])
+        return ", ".join([f"{row['environment']:12} nothing runs", *tail])
     parts = [" ".join(filter(None, (f"{row['environment']:12}", row["version"], row["release"], row["verdict"])))]
     parts += [f"since {row['since']}"] if row["since"] else []
     parts += [f"approved by {', '.join(row['approved_by'])}"] if row["approved_by"] else []
     parts += [f"slot {row['slot']}"] if row["slot"] else ["(its target is not on this machine)"]
     parts += [f"warm {row['warm']}"] if row["warm"] else []
     parts += [f"can go back to {', '.join(row['back_to'])}"] if row["back_to"] else []
-    parts += ["a killed run is to be undone (`cicd recover`)"] if row["unfinished"] else []
-    parts += ["GitHub does not know all of it yet (`cicd recover`)"] if row["unrecorded"] else []
-    return ", ".join([*parts, *held])
+    return ", ".join([*parts, *tail])
 
 
 def summary(rows: list[dict[str, Any]]) -> str:

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cicd.adapters.engines import Engine
 from cicd.adapters.engines.layout import Layout
+from cicd.adapters.engines.protocol import Engine
 from cicd.adapters.migrators import Migrator
 from cicd.adapters.routers import Router
 from cicd.adapters.target import Target
@@ -49,7 +49,7 @@ class TargetSteps:
 
     def before(self, step: Step) -> Facts:
         if step.kind == "prepare":
-            return {"created": not self.target.has(step.release)}
+            return {"created": not self.engine.has(step.release)}
         if step.kind == "services":
             return {"release": self.before_running.release.id if self.before_running.release else ""}
         if step.kind in ("migrate", "downgrade"):
@@ -128,10 +128,10 @@ class TargetSteps:
     def _start(self, slot: str, record: Record) -> str:
         left = f"{self._drain(slot, record)}, then " if self.engine.alive(slot) else ""  # perhaps just now
         self.engine.start(slot, record)
-        return f"{left}{record.release.name} at {self.engine.address(slot, record)}"
+        return f"{left}{record.release.name} at {', '.join(self.engine.addresses(slot, record))}"
 
     def _drain(self, slot: str, record: Record) -> str:
-        return str(self.router.drain(self.engine.address(slot, record), record.deploy.drain))
+        return str(self.router.drain(self.engine.addresses(slot, record), record.deploy.drain))
 
     def prune(self, release_id: str) -> list[str]:
         """Keep the last releases on the target, remove the others; gives their ids. Not part of the transaction."""
@@ -143,7 +143,7 @@ class TargetSteps:
         keep = busy | set(spare[: max(0, self.record(release_id).deploy.keep - len(busy - {""}))])
         removed = [one for one in self.target.releases() if one not in keep]
         for one in removed:
-            self.target.remove(one)
+            self.engine.discard(one)
         return removed
 
 

@@ -1,6 +1,6 @@
 """Plans and outcomes as Markdown for the job's summary and the approver."""
 
-from cicd.core.markdown import inline
+from cicd.core.markdown import code, inline
 from cicd.core.migrations import Migration
 from cicd.core.plan import Plan
 
@@ -17,7 +17,7 @@ def plan_markdown(plan: Plan, *, secrets_known: bool = True) -> str:
         "",
         f"- **commit** `{plan.release.sha[:12]}`, **image** `{plan.release.image[:19]}…`, **replaces** {replaces}",
         f"- **rollback class** {plan.rollback_class}{expected(plan)}",
-        f"- **settings that change** {', '.join(f'`{inline(name)}`' for name in plan.settings) or 'none'}"
+        f"- **settings that change** {', '.join(map(code, plan.settings)) or 'none'}"
         + ("" if secrets_known else "; secret ones are not visible to this job"),
     ]
     lines += [f"- **commit** {inline(subject)}" for subject in plan.commits[:MOST]]
@@ -38,7 +38,7 @@ def expected(plan: Plan) -> str:
 
 def migration_line(migration: Migration, *, taken_back: bool) -> str:
     """One migration, for the one who approves: what it is, and what suffers."""
-    line = f"- **migration** `{inline(migration.revision)}` {migration.kind}: {inline(migration.title)}"
+    line = f"- **migration** {code(migration.revision)} {migration.kind}: {inline(migration.title)}"
     if migration.declared:
         line += f" (declared so: {inline(migration.declared)})"
     if taken_back:

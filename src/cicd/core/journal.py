@@ -108,6 +108,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     fence: int = 0
 
 
+class NotAJournal(ValueError):
+    """The lines are entries, and no cicd writes them in this order."""
+
+
 class NewerFormat(ValueError):
     """The journal was written by a later cicd."""
 
@@ -127,7 +131,7 @@ def _entry(line: str) -> Entry:
     about = msgspec.json.decode(line, type=dict[str, Any])
     written = about.pop("format", FORMAT)
     if written != FORMAT:
-        raise NewerFormat(f"a line has format {written}, and this cicd knows {FORMAT}")
+        raise NewerFormat(f"a line has format {written!r}, and this cicd knows {FORMAT}")
     return msgspec.convert(about, Entry)
 
 
@@ -137,7 +141,7 @@ def encode(entry: Entry) -> str:
 
 
 def fold(entries: Iterable[Entry]) -> State:
-    """The state that the entries lead to."""
+    """The state that the entries lead to. Raises NotAJournal."""
     folding = _Folding()
     for entry in entries:
         folding.take(entry)
@@ -160,11 +164,11 @@ class _Folding:
         if entry.event == "recorded":
             self._unrecorded.pop(entry.deployment, None)
         elif entry.event == "plan":
-            self._opened, self._begun = entry, {}
+            self._opened, self._begun = _opening(entry), {}
         elif self._opened is None or self._opened.plan is None:
             return
         elif entry.event == "begin":
-            self._begun[entry.step] = Begun(self._opened.plan.steps[entry.step], entry.facts, entry.step)
+            self._begun[entry.step] = Begun(_step(self._opened.plan, entry.step), entry.facts, entry.step)
         elif entry.event == "end" and entry.step in self._begun:
             self._begun[entry.step] = msgspec.structs.replace(self._begun[entry.step], ended=True)
         elif entry.event == "undone":
@@ -202,6 +206,19 @@ class _Folding:
             unrecorded=list(self._unrecorded.values()),
             fence=self._fence,
         )
+
+
+def _opening(entry: Entry) -> Entry:
+    """An entry that opens an attempt which can be ended. Raises NotAJournal."""
+    if entry.plan is None or entry.payload is None or not any(step.kind == "switch" for step in entry.plan.steps):
+        raise NotAJournal(f"{entry.deployment} has no whole plan")
+    return entry
+
+
+def _step(plan: Plan, number: int) -> Step:
+    if not 0 <= number < len(plan.steps):
+        raise NotAJournal(f"it names step {number}, which its plan does not have")
+    return plan.steps[number]
 
 
 RECENT = 20  # durations of which the median is taken

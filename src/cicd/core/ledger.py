@@ -176,6 +176,18 @@ def poisoned(ledger: Sequence[Deployment], environment: str) -> set[Content]:
     return {content for content, bad in standing.items() if bad}
 
 
+def left_by_hand(ledger: Sequence[Deployment], environment: str, content: Content) -> Payload | None:
+    """The rollback by which somebody left this content; None if that is not the newest thing said against it."""
+    here = of(ledger, environment)
+    for entry in here:
+        left = replaced_by(here, entry.payload) if entry.verdict == "stable" else None
+        if left and left.release.content == content:
+            return entry.payload
+        if entry.release.content == content and blames(entry) and not entry.note.startswith(BY_HAND):
+            return None
+    return None
+
+
 def rehearsed(ledger: Sequence[Deployment], environment: str, old: str, new: str) -> bool:
     """Whether the environment has gone back from the image `new` to the image `old` and held, as a rehearsal."""
     here = of(ledger, environment)

@@ -7,7 +7,7 @@ written next is decided here.
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,6 +16,9 @@ from cicd.errors import Locked, LockLost
 FORMAT = 1
 LEASE = 600.0  # seconds that a run holds the lock unless it renews it
 SKEW = 30.0  # seconds that the clocks of two runners may differ: a lease is taken over only this long after its end
+LAST = 253_370_764_800.0  # the year 9999 begins: no calendar shows a later lease
+LONGEST = 500  # characters of a text that are shown
+Moment = Annotated[float, msgspec.Meta(ge=0, lt=LAST)]  # seconds since 1970
 
 
 def ref_of(environment: str) -> str:
@@ -46,8 +49,8 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     what: str = ""
     run: str = ""
     place: str = ""
-    since: float = 0.0
-    until: float | None = None
+    since: Moment = 0.0
+    until: Moment | None = None
     reason: str = ""
     human: bool = False
 
@@ -235,8 +238,8 @@ def _readable(environment: str, seen: Seen) -> Lock | None:
 
 def holder(lock: Lock) -> str:
     """Who holds a lock: `dana (promote v3, https://…)`."""
-    about = ", ".join(part for part in (lock.what, lock.run) if part)
-    who = lock.by or "somebody"
+    about = ", ".join(_shown(part) for part in (lock.what, lock.run) if part)
+    who = _shown(lock.by) or "somebody"
     return f"{who} ({about})" if about else who
 
 
@@ -248,7 +251,12 @@ def describe(lock: Lock, now: float) -> str:
     else:
         what = "it ends" if lock.human else "its lease ends" if now < lock.until else "its lease ended"
         end = f"{what} {clock_time(lock.until, now)}"
-    return f"{holder(lock)} {since}, {end}" + (f": {lock.reason}" if lock.reason else "")
+    return f"{holder(lock)} {since}, {end}" + (f": {_shown(lock.reason)}" if lock.reason else "")
+
+
+def _shown(text: str) -> str:
+    """One line of bounded length, for a terminal: whoever may write a ref has chosen this text."""
+    return "".join(character if character.isprintable() else " " for character in text[:LONGEST])
 
 
 def locked(environment: str, lock: Lock, now: float) -> Locked:
@@ -258,7 +266,7 @@ def locked(environment: str, lock: Lock, now: float) -> Locked:
         return Locked(
             f"`{environment}` is locked by {describe(lock, now)}",
             cause="a person has locked it",
-            next_step=f"ask {lock.by or 'them'}, or end it: `{unlock}`",
+            next_step=f"ask {_shown(lock.by) or 'them'}, or end it: `{unlock}`",
         )
     return Locked(
         f"`{environment}` is held by {describe(lock, now)}",
@@ -275,7 +283,7 @@ def lost(environment: str, seen: Seen, held: Lock, now: float) -> LockLost:
     elif is_still(seen, held):
         how = f"its lease ended {clock_time(lock.until or now, now)} and could not be renewed"
     elif lock.state == "free":
-        how = f"{lock.by or 'somebody'} unlocked it at {clock_time(lock.since, now)}"
+        how = f"{_shown(lock.by) or 'somebody'} unlocked it at {clock_time(lock.since, now)}"
     else:
         how = f"it is held by {describe(lock, now)}"
     return LockLost(

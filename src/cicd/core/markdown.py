@@ -1,7 +1,9 @@
 """Text of others on our pages: it comes from pull requests, and lands where links, images and HTML work."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from html import unescape
 
 SIGNS = {ord(sign): f"&#{ord(sign)};" for sign in "\\`*_~[](){}<>&|#@!$"}
 
@@ -17,6 +19,14 @@ def inline(text: str, limit: int = 200) -> str:
 def code(text: str, limit: int = 200) -> str:
     """Text as code; `<code>`, because nothing inside backticks can be escaped."""
     return f"<code>{inline(text, limit)}</code>"
+
+
+MARKS = re.compile(r"^#{1,6} |\*\*|`|</?code>", re.MULTILINE)
+
+
+def plain(text: str) -> str:
+    """Markdown of ours as a terminal shows it: without marks, and every entity is the sign that it stands for."""
+    return unescape(MARKS.sub("", text))
 
 
 def visible(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from cicd.core import freeze
 from cicd.core.approval import Protection, rule
 from cicd.core.config import Config
-from cicd.core.ledger import Deployment, current, of, poisoned, rehearsed, stable_images
+from cicd.core.ledger import Deployment, current, left_by_hand, of, poisoned, rehearsed, stable_images
 from cicd.core.migrations import Migration, breaking_old_code
 from cicd.core.release import Release
 from cicd.errors import (
@@ -149,7 +149,16 @@ def newer(facts: Facts) -> Iterator[CicdError]:
 def unpoisoned(facts: Facts) -> Iterator[CicdError]:
     """What really runs has not failed in the environment before."""
     release = facts.release
-    if release and release.content in poisoned(facts.ledger, facts.environment):
+    if not release or release.content not in poisoned(facts.ledger, facts.environment):
+        return
+    if left := left_by_hand(facts.ledger, facts.environment, release.content):
+        yield Poisoned(
+            f"{release.name} was taken back from `{facts.environment}` by a rollback",
+            cause=left.reason or "no reason was given",
+            next_step="promote a mended release, or use `force: true` for this one all the same; "
+            f"`cicd rollback --environment {facts.environment} --to {left.replaces}` is quicker, if it lies there",
+        )
+    else:
         told = [entry.note for entry in of(facts.ledger, facts.environment) if entry.release.content == release.content]
         yield Poisoned(
             f"{release.name} failed in `{facts.environment}` before",

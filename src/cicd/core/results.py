@@ -16,6 +16,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         decision: what was done.
         reason_code: why, one stable word; "ok" when all went well.
         message: one sentence for people.
+        answer: what was asked for, in lines for people; a terminal has it on stdout, so that it can be piped.
         outputs: the action's own outputs besides the common three, by output name.
         data: everything else worth knowing, JSON-able.
         summary: Markdown for the job summary; empty for none.
@@ -25,6 +26,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
     reason_code: str = "ok"
     message: str = ""
+    answer: str = ""
     outputs: dict[str, str] = {}
     data: dict[str, Any] = {}
     summary: str = ""
@@ -38,7 +40,7 @@ def result_json(command: str, result: Result) -> str:
         "command": command,
         "decision": result.decision,
         "reason_code": result.reason_code,
-        "message": result.message,
+        "message": "\n".join(filter(None, (result.answer, result.message))),
         "outputs": result.outputs,
         "data": result.data,
     }

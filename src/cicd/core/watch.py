@@ -103,7 +103,7 @@ class Traffic(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         latency = f", p95 {self.p95:g} s" if self.times else ""
-        return f"{self.errors} of {self.requests} requests failed ({self.rate:.2g}%){latency}"
+        return f"{self.errors} of {self.requests} requests failed ({percent(self.rate)}){latency}"
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -203,7 +203,7 @@ def _slow(new: Traffic, allowed: float, old: Traffic | None, limit: float, polic
 
 
 def _counted(what: str, traffic: Traffic) -> str:
-    return f"{traffic.errors} of {traffic.requests} {what} failed ({traffic.rate:.2g}%)".replace("  ", " ")
+    return f"{traffic.errors} of {traffic.requests} {what} failed ({percent(traffic.rate)})".replace("  ", " ")
 
 
 def _explained(rate: float, most: int, failed: bool, before: str) -> str:
@@ -218,3 +218,8 @@ def _told(new: Seen, old: Seen, elapsed: float) -> str:
     before = f"; the release before: {old.users}" if old.users.requests else ""
     own = f"{new.own.requests} probes of our own, {new.own.errors} not right"
     return f"{new.users} in {elapsed:.0f} s{before}; {own}"
+
+
+def percent(rate: float) -> str:
+    """A rate as people write it: two digits, and never `1e+02%`."""
+    return f"{rate:.2g}%" if rate < 10 else f"{rate:.0f}%"

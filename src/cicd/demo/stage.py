@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cicd.adapters.act import CHECKOUT
-from cicd.adapters.engines import ENGINES
+from cicd.adapters.engines import engine_of
 from cicd.adapters.localhub import LocalHub
 from cicd.adapters.process import run
-from cicd.adapters.routers import ROUTERS
+from cicd.adapters.routers import router_of
 from cicd.adapters.runner import Runner
 from cicd.adapters.services.job import Job, Server
 from cicd.adapters.services.server import start
@@ -201,8 +201,8 @@ def close_stage(stage: Stage, runner: Runner) -> None:
     with ThreadPoolExecutor() as pool:
         for target in targets:
             if target.folder.exists():
-                pool.submit(ROUTERS["nginx"](target, runner).stop)
-                engine = ENGINES["process"](target, runner)
+                pool.submit(router_of("process", [target], runner).stop)
+                engine = engine_of("process", [target], runner, "")
                 for slot in SLOTS:
                     pool.submit(engine.stop, slot)
     stage.hub.stop()

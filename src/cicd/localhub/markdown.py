@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
 
 from cicd.localhub.markup import Markup, link, tag, text
 
-_INLINE = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|\[([^\]]*)\]\(([^()\s]+)\)")
+_INLINE = re.compile(r"`([^`]+)`|<code>([^<]*)</code>|\*\*([^*]+)\*\*|\[([^\]]*)\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
 _ITEM = re.compile(r"\s*(?:[-*]|\d+[.)])\s+(.*)")
 _RULE = re.compile(r"\|?[\s:|-]*-[\s:|-]*\|?")
@@ -15,16 +16,19 @@ _FENCE = "```"
 
 
 def inline(line: str) -> list[str]:
-    """`code`, **strong** and [links](https://…) in a line."""
+    """`code`, <code>code</code>, **strong** and [links](https://…) in a line; entities are the signs they stand for."""
     parts: list[str] = []
     end = 0
     for found in _INLINE.finditer(line):
-        code, strong, words, url = found.groups()
-        parts.append(line[end : found.start()])
-        made = tag("code", code) if code else tag("strong", strong) if strong else link(url, words)
+        quoted, code, strong, words, url = found.groups()
+        parts.append(unescape(line[end : found.start()]))
+        if quoted is not None or code is not None:
+            made = tag("code", quoted or unescape(code))
+        else:
+            made = tag("strong", unescape(strong)) if strong else link(url, unescape(words))
         parts.append(made)
         end = found.end()
-    return [*parts, line[end:]]
+    return [*parts, unescape(line[end:])]
 
 
 def _cells(line: str) -> list[str]:

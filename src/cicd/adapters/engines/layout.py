@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cicd.core.config import Deploy
+
 
 @dataclass(frozen=True)
 class Source:
@@ -14,9 +16,13 @@ class Source:
         folder: the project's.
         compose: its compose files, below that.
         data: folder of the hosts to which paths lead that are not in git; empty: the target's own.
+        environment: its name.
+        deploy: how releases run there.
     """
 
     folder: Path
+    environment: str
+    deploy: Deploy
     compose: Sequence[str] = ()
     data: str = ""
 
@@ -30,9 +36,14 @@ class Layout:
         services: digest of the services that both slots use; empty for none.
         model: the services as Docker Compose understands the project's files; it may hold secrets.
         shipped: files and folders of the checkout that go to the hosts: absolute path → digest.
+        led: paths of the model below the checkout that are not in it: absolute path → where they lead on the hosts,
+            relative to the folder for data.
+        data: that folder; empty: the target's own.
     """
 
     manifest: str = ""
     services: str = ""
     model: Mapping[str, Any] = field(default_factory=dict, repr=False)
     shipped: Mapping[Path, str] = field(default_factory=dict)
+    led: Mapping[Path, Path] = field(default_factory=dict)
+    data: str = ""

@@ -81,6 +81,9 @@ class ProcessEngine:
     def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
         return Layout()
 
+    def has(self, release_id: str) -> bool:
+        return self.target.has(release_id)
+
     def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
         image = verified(self.target.root, record.release.image)
         folder = self.target.release_folder(record.release.id)
@@ -160,12 +163,13 @@ class ProcessEngine:
         living = self._living(slot)
         return living.release if living and find(living.process) else ""
 
-    def address(self, slot: str, record: Record) -> str:
-        return f"{HOST}:{getattr(record.ports, slot)}"
+    def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
+        return (f"{HOST}:{getattr(record.ports, slot)}",)
 
     def ask(self, slot: str, record: Record) -> list[Probe]:
         health = record.deploy.health
-        return [probe(f"http://{self.address(slot, record)}{health.path}", release_header=health.release_header)]
+        (address,) = self.addresses(slot, record)
+        return [probe(f"http://{address}{health.path}", release_header=health.release_header)]
 
     def run_in(self, record: Record, argv: Sequence[str], extra: Mapping[str, str], timeout: float) -> Completed:
         folder = self.target.release_folder(record.release.id) / "app"

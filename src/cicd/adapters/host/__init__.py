@@ -58,6 +58,9 @@ class Host(Protocol):
     HostUnreachable and HostRefused; where a connection is lost meanwhile, it is not known whether it was done.
     """
 
+    def __hash__(self) -> int:
+        """The same host has the same."""
+
     @property
     def name(self) -> str:
         """`local`, or `ssh://user@host:port`."""

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cicd.adapters import process
@@ -19,7 +19,7 @@ from cicd.adapters.process import Completed
 class LocalHost:
     """This machine, with the variables of the job."""
 
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False, hash=False, compare=False)
     name: str = "local"
 
     def home(self) -> Path:

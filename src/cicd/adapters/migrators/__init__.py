@@ -6,7 +6,7 @@ A driver knows how; a migrator lets it do so with a release's code and settings,
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from cicd.adapters.engines import Engine
+from cicd.adapters.engines.protocol import Engine
 from cicd.adapters.migrators import alembic, command
 from cicd.adapters.migrators.alembic import Run
 from cicd.adapters.migrators.alone import run_alone

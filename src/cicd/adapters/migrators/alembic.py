@@ -69,7 +69,13 @@ def failure(done: Completed, what: str, again: str = "alembic upgrade head") -> 
             cause="Alembic is not among the project's dependencies",
             next_step="add `alembic` to its requirements",
         )
-    return MigrationFailed(f"`{what}` {how}:\n{tail}", next_step=f"mend the migration, try it with `{again}`")
+    cause, mend = "", f"mend what it says, and try it with `{again}`"
+    if "SSL is not enabled on the server" in done.output:  # Go's driver, so dbmate's, demands it unless told otherwise
+        cause, mend = (
+            "the program demands TLS, and the server has none",
+            "put `?sslmode=disable` after its URL",
+        )
+    return MigrationFailed(f"`{what}` {how}:\n{tail}", cause=cause, next_step=mend)
 
 
 def without_url(failure: MigrationFailed, name: str, next_step: str) -> MigrationFailed:

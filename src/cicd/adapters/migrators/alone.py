@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from cicd.adapters.engines import Engine
+from cicd.adapters.engines.protocol import Engine
 from cicd.adapters.migrators.alembic import Run
 from cicd.adapters.migrators.guard import Guard, belonging
 from cicd.adapters.migrators.session import MIGRATION, Session, is_postgres

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from cicd.adapters.engines import Programs
+from cicd.adapters.engines.protocol import Programs
 from cicd.adapters.migrators.session import MIGRATION, Address, Backend, Session
 from cicd.core.config import Migrations
 from cicd.errors import DatabaseUnavailable

@@ -1,10 +1,11 @@
 """Routers: what sends traffic to a slot."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
+from cicd.adapters.routers.fleet import FleetRouter
 from cicd.adapters.routers.log import Log, Mark
-from cicd.adapters.routers.nginx import Drained, on_this_machine
+from cicd.adapters.routers.nginx import Drained, in_container, on_this_machine
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
@@ -35,17 +36,22 @@ class Router(Protocol):
     def stop(self) -> None:
         """End the router; one that does not run is fine."""
 
-    def drain(self, address: str, within: float) -> Drained:
+    def drain(self, addresses: Sequence[str], within: float) -> Drained:
         """Wait until nothing more reaches a slot that has no share, no longer than `within` seconds."""
 
-    def mark(self) -> Mark:
-        """This moment in the router's log."""
+    def mark(self) -> Sequence[Mark]:
+        """This moment in the router's log, on each host."""
 
-    def log(self, since: Mark) -> Log:
+    def log(self, since: Sequence[Mark]) -> Log:
         """What was answered since a mark, and will be."""
 
     def recent(self, slot: str, release_id: str, count: int) -> list[Answer]:
         """The newest answers of a release in a slot to its users, no more than `count`."""
 
 
-ROUTERS: dict[str, Callable[[Target, Runner], Router]] = {"nginx": on_this_machine}
+def router_of(engine: str, targets: Sequence[Target], runner: Runner) -> Router:
+    """The router of an environment, as its engine needs it. `targets`: the environment on each of its hosts."""
+    if engine == "process":
+        return on_this_machine(targets[0], runner)
+    routers = [in_container(target) for target in targets]
+    return FleetRouter(routers) if len(routers) > 1 else routers[0]

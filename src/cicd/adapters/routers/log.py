@@ -1,6 +1,6 @@
 """A router's log, read while it is written: each line once, bounded, over rotation and half-written lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,17 @@ def rotated(path: Path) -> Path:
 
 
 class Log:
+    """What is added to the logs of one or more routers."""
+
+    def __init__(self, files: "Sequence[LogFile]") -> None:
+        self.files = files
+
+    def read(self) -> list[Answer]:
+        """The answers since the last call."""
+        return [answer for file in self.files for answer in file.read()]
+
+
+class LogFile:
     """What is added to a log after a mark.
 
     A log that is renamed and begun anew is read to its end first, and further: nginx's workers write into the old file

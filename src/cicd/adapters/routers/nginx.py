@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from cicd.adapters.docker import Docker
 from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.ports import HOST
-from cicd.adapters.routers.log import Log, Mark, end_of, recent, rotated
-from cicd.adapters.routers.nginx_conf import NOWHERE, Manner, active, main
+from cicd.adapters.routers.log import Log, LogFile, Mark, end_of, recent, rotated
+from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, main
+from cicd.adapters.routers.nginx_container import NginxContainer
 from cicd.adapters.routers.nginx_process import NginxProcess
 from cicd.adapters.routers.nginx_program import NginxProgram, Worker
 from cicd.adapters.routers.share import Share
@@ -70,7 +74,8 @@ class Nginx:
             self.program.start(self.folder / "nginx.conf", port)
 
     def ask(self, record: Record) -> list[Probe]:
-        url = f"http://{HOST}:{record.ports.router}{record.deploy.health.path}"
+        address = self.target.host.reach(f"{HOST}:{record.ports.router}")
+        url = f"http://{address}{record.deploy.health.path}"
         return [probe(url, release_header=ROUTER_RELEASE)]
 
     def close(self) -> None:
@@ -78,11 +83,11 @@ class Nginx:
         if self.program.runs():
             self._reload()
 
-    def drain(self, address: str, within: float) -> Drained:
+    def drain(self, addresses: Sequence[str], within: float) -> Drained:
         started = time.monotonic()
         while leaving := {worker.pid for worker in self.program.workers() if worker.leaving}:
             if time.monotonic() - started > within:
-                return Drained(time.monotonic() - started, self.program.connections(leaving, address))
+                return Drained(time.monotonic() - started, self.program.connections(leaving, addresses[0]))
             time.sleep(0.05)
         return Drained(time.monotonic() - started, 0)
 
@@ -92,11 +97,11 @@ class Nginx:
     def stop(self) -> None:
         self.program.stop()
 
-    def mark(self) -> Mark:
-        return end_of(self.target.host, self.folder / "access.log")
+    def mark(self) -> Sequence[Mark]:
+        return (end_of(self.target.host, self.folder / "access.log"),)
 
-    def log(self, since: Mark) -> Log:
-        return Log(self.target.host, self.folder / "access.log", since)
+    def log(self, since: Sequence[Mark]) -> Log:
+        return Log([LogFile(self.target.host, self.folder / "access.log", since[0])])
 
     def recent(self, slot: str, release_id: str, count: int) -> list[Answer]:
         return recent(self.target.host, self.folder / "access.log", slot, release_id, count)
@@ -145,6 +150,15 @@ def _renewed(workers: Sequence[Worker], before: set[int]) -> bool:
     """Whether there are workers of a new configuration, and all that were there before are leaving."""
     old = [worker for worker in workers if worker.pid in before]
     return len(old) < len(workers) and all(worker.leaving for worker in old)
+
+
+def in_container(target: Target) -> Nginx:
+    """The nginx of an environment whose releases are containers; its engine has laid out how it stands to the world."""
+
+    def manner(port: int) -> Manner:
+        return msgspec.json.decode(target.host.read(target.folder / "router" / MANNER), type=Manner)
+
+    return Nginx(target, NginxContainer(Docker(target.host), target.name), manner)
 
 
 def on_this_machine(target: Target, runner: Runner) -> Nginx:

@@ -14,8 +14,9 @@ https://nginx.org/en/docs/http/ngx_http_split_clients_module.html
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from cicd.adapters.routers.share import Share
 from cicd.core.health import PROBE_AGENT
@@ -84,11 +85,13 @@ BEHIND = """\
 UPSTREAM = string.Template("""\
 upstream $slot { server $address max_fails=0; keepalive 32; keepalive_timeout 4s; }
 """)
-NOWHERE = Share("none", "127.0.0.1:9", "none")  # the discard port: refused at once, answered by nginx with 502
+NOWHERE = Share("none", ("127.0.0.1:9",), "none")  # the discard port: refused at once, answered by nginx with 502
 
 
-@dataclass(frozen=True)
-class Manner:
+MANNER = "manner.json"  # in the router's folder, where an engine lays it out
+
+
+class Manner(msgspec.Struct, frozen=True):
     """How a router stands to the world.
 
     Attributes:
@@ -116,7 +119,7 @@ def main(folder: Path, active: str, manner: Manner) -> str:
 
 def active(shares: Sequence[Share]) -> str:
     """What changes from release to release: the slots, who gets which, and what lives in them."""
-    upstreams = "".join(UPSTREAM.substitute(slot=share.slot, address=share.address) for share in shares)
+    upstreams = "".join(UPSTREAM.substitute(slot=share.slot, address=share.addresses[0]) for share in shares)
     *some, last = shares
     if some:
         salt = "-".join(share.release_id for share in some)

@@ -9,12 +9,12 @@ class Share:
 
     Attributes:
         slot: its name.
-        address: `host:port` where it answers.
+        addresses: `host:port` where it answers, for the router of each host.
         release_id: what lives in it.
         percent: of the users; hundredths count.
     """
 
     slot: str
-    address: str
+    addresses: tuple[str, ...]
     release_id: str
     percent: float = 100.0

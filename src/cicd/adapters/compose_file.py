@@ -1,0 +1,123 @@
+"""Reading a project's Compose files, by Compose itself: no other program knows all that may stand in them."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.process import output, run
+from cicd.adapters.runner import Runner
+from cicd.adapters.tools import compose_command
+from cicd.core.compose import Shape, local_paths, port_of, problems, shape, with_env_files
+from cicd.core.release import digest
+from cicd.errors import CommandFailed, ConfigError
+
+IMAGE = "cicd.invalid/image"  # stands for the release's image until it is named
+RELEASE = "cicd-release-id"  # stands for the release's id, which comes from all of this
+PUBLIC = ("--no-interpolate", "--no-path-resolution", "--no-env-resolution")
+KEPT = ("PATH", "HOME", "DOCKER_CONFIG", "LANG")  # of the job's variables: what Docker's own programs need
+PLACEHOLDERS = (".gitkeep", ".gitignore")  # files by which git holds a folder that is empty
+
+
+def read_layout(source: Source, settings: Mapping[str, str], runner: Runner, *, whole: bool) -> Layout:
+    """How a release of a checkout would run by its Compose files.
+
+    Args:
+        whole: whether all settings are known; if not, what needs them is left out.
+
+    Raises:
+        ConfigError: a file is not there or wrong, a variable has no value, or it cannot be deployed.
+    """
+    public = render(source, runner, {}, PUBLIC)
+    found = shape(public, source.deploy.service, source.deploy.companions)
+    model = read_model(source, found, settings, runner) if whole else {}
+    paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
+    shipped = {path: _digest_of(path) for path in paths if _is_in_git(source.folder, path)}
+    return Layout(
+        manifest=digest(public),
+        services=digest(_shared(public, found)),
+        model=model,
+        shipped=shipped,
+        led={path: path.relative_to(source.folder.resolve()) for path in paths - shipped.keys()},
+        data=source.data,
+    )
+
+
+def read_model(source: Source, found: Shape, settings: Mapping[str, str], runner: Runner) -> dict[str, Any]:
+    """The model with all variables filled in. Raises ConfigError."""
+    own = {"IMAGE": IMAGE, "CICD_RELEASE": RELEASE, "CICD_ENVIRONMENT": source.environment}
+    model = render(source, runner, {**settings, **own}, ("--no-env-resolution",))
+    wrong = problems(model, found, port_of(model["services"][found.service], source.deploy.port))
+    if wrong:
+        raise ConfigError(
+            f"The compose files of `{source.environment}` cannot be deployed: {'; '.join(wrong)}",
+            next_step="mend them, or give this environment files of its own with `compose`",
+        )
+    files = [one["path"] for service in model["services"].values() for one in service.get("env_file") or []]
+    missing = [path for path in files if not _is_in_git(source.folder, Path(path))]
+    return with_env_files(model, missing, settings)
+
+
+def render(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
+    """Compose's own reading of the files, as JSON. `variables` fill them in; no text of an error has their values."""
+    files = [part for path in source.compose for part in ("--file", str(source.folder / path))]
+    absent = [path for path in source.compose if not (source.folder / path).is_file()]
+    if absent:
+        raise ConfigError(
+            f"There is no {', '.join(absent)} in {source.folder}",
+            cause="it was not committed, or has another name",
+            next_step="mend `compose` of the environment or of `deploy`",
+        )
+    env = {name: runner.env[name] for name in KEPT if name in runner.env} | dict(variables)
+    command = [*compose_command(runner), "--project-directory", str(source.folder), *files]
+    done = run([*command, "config", "--quiet", *options], env=env, check=False)
+    unset = sorted(set(re.findall(r'The \\?"(\w+)\\?" variable is not set', done.output)))
+    if done.code or (unset and variables):
+        raise ConfigError(
+            f"{', '.join(source.compose)}: {_named(unset) or _last_line(done.output)}",
+            cause="each variable needs a value: a default in the file, `env` in cicd.yml, or a line of `app-env`"
+            if unset
+            else "",
+            next_step="mend the file; `docker compose config` reads it as this does",
+        )
+    try:
+        return dict(json.loads(output([*command, "config", "--format=json", *options], env=env)))
+    except (CommandFailed, ValueError) as error:
+        raise ConfigError(f"{', '.join(source.compose)} cannot be read: {error}") from error
+
+
+def _named(unset: Sequence[str]) -> str:
+    return f"{', '.join(unset)} has no value" if unset else ""
+
+
+def _last_line(said: str) -> str:
+    lines = [line for line in said.strip().splitlines() if "variable is not set" not in line]
+    return lines[-1][:500] if lines else "Compose does not say why"
+
+
+def _shared(public: Mapping[str, Any], found: Shape) -> dict[str, Any]:
+    """The part of a model that all slots use."""
+    services = {name: public["services"][name] for name in found.shared}
+    return {**public, "services": services, "router": public["services"][found.service].get("ports")}
+
+
+def _is_in_git(folder: Path, path: Path) -> bool:
+    """Whether git has the file, or something in the folder; without git, whether it is there."""
+    if not path.exists():
+        return False
+    done = run(["git", "-C", str(folder), "ls-files", "-z", "--", str(path)], check=False)
+    if done.code:
+        return True
+    return any(Path(name).name not in PLACEHOLDERS for name in done.output.split("\0") if name)
+
+
+def _digest_of(path: Path) -> str:
+    """sha256 over the file, or over all files below the folder with their names and modes."""
+    total = hashlib.sha256()
+    for file in sorted(each for each in (path.rglob("*") if path.is_dir() else [path]) if each.is_file()):
+        total.update(f"{file.relative_to(path)}\0{file.stat().st_mode & 0o100:o}\0".encode())
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()

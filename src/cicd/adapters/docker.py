@@ -1,0 +1,204 @@
+"""Docker on a host, through its command line: argv in, values out. What is ours carries labels."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cicd.adapters.host import Host
+from cicd.errors import CicdError, CommandFailed, DiskFull, ImageMissing, RegistryDenied, RegistryUnavailable
+
+TARGET = "cicd.target"  # app/environment
+SLOT = "cicd.slot"  # app/environment/slot, of what lives in one
+ROLE = "cicd.role"  # service, companion, router, run
+RELEASE = "cicd.release"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that a host has.
+
+    Attributes:
+        revision: commit that it was built from, by the label of the OCI; empty if it does not tell.
+        size: bytes of it on the disk.
+        folder: where its program works.
+    """
+
+    revision: str
+    size: int
+    folder: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container, running or not.
+
+    Attributes:
+        state: Docker's word: running, restarting, exited, …
+        code: that its program ended with.
+        out_of_memory: whether it was ended because it wanted more than there is.
+        health: Docker's word of it: healthy, unhealthy, starting; empty without a check.
+        restarts: how often Docker has started it again.
+        addresses: IP by the name of the network.
+    """
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    state: str
+    code: int
+    out_of_memory: bool
+    health: str
+    restarts: int
+    addresses: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network. `subnet`: such as 172.18.0.0/16."""
+
+    subnet: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Docker:
+    """The Docker Engine of one host."""
+
+    host: Host
+
+    def image(self, name: str) -> Image | None:
+        """An image by any name, digest or id; None if the host does not have it."""
+        found = self._inspect(["docker", "image", "inspect", name])
+        if not found:
+            return None
+        config = found[0].get("Config") or {}
+        revision = (config.get("Labels") or {}).get("org.opencontainers.image.revision", "")
+        return Image(revision=revision, size=int(found[0].get("Size") or 0), folder=config.get("WorkingDir") or "/")
+
+    def pull(self, reference: str) -> None:
+        """Have an image here. Raises ImageMissing, RegistryDenied, RegistryUnavailable, DiskFull."""
+        done = self.host.run(["docker", "pull", "--quiet", reference], check=False)
+        if done.code:
+            raise _not_pulled(reference, self.host.name, done.output)
+
+    def tag(self, reference: str, name: str) -> None:
+        self.host.run(["docker", "tag", reference, name])
+
+    def untag(self, name: str) -> None:
+        """Forget a name of an image; one that is used, or not there, stays as it is."""
+        self.host.run(["docker", "image", "rm", "--no-prune", name], check=False)
+
+    def containers(self, **labels: str) -> list[Container]:
+        """Containers with all of these labels of ours, such as `slot="app/env/blue"`; newest first."""
+        filters = [f"--filter=label=cicd.{name}={value}" for name, value in labels.items()]
+        return self.containers_by(filters)
+
+    def containers_by(self, filters: Sequence[str]) -> list[Container]:
+        """Containers by filters of `docker ps`; newest first."""
+        for _ in range(5):
+            ids = self.host.run(["docker", "ps", "--all", "--quiet", "--no-trunc", *filters]).output.split()
+            found = self._inspect(["docker", "inspect", *ids]) if ids else []
+            if len(found) == len(ids):
+                break  # else one has gone between the two
+        return [_container(one) for one in found]
+
+    def stop(self, containers: Sequence[Container]) -> None:
+        """End containers in the time that each is given, and remove them."""
+        ids = [one.id for one in containers]
+        if ids:
+            self.host.run(["docker", "stop", *ids], check=False)
+            self.host.run(["docker", "rm", "--force", "--volumes", *ids])
+
+    def last_words(self, container: Container, lines: int) -> str:
+        """The end of what it said, and how it ended."""
+        said = self.host.run(["docker", "logs", "--tail", str(lines), container.id], check=False).output.strip()
+        ended = container.state in ("exited", "dead", "restarting")
+        memory = ", for it wanted more memory than there is" if container.out_of_memory else ""
+        how = f"({container.name} ended with {container.code}{memory})" if ended else ""
+        return "\n".join(filter(None, (said, how)))
+
+    def _inspect(self, argv: Sequence[str]) -> list[dict[str, Any]]:
+        """What Docker knows of things; nothing if one of them is not there. Raises CommandFailed."""
+        try:
+            return list(json.loads(self.host.output(argv)))
+        except CommandFailed as error:
+            if re.search(r"No such (object|image|container|network)|network .* not found", error.what, re.IGNORECASE):
+                return []
+            raise
+        except ValueError as error:
+            raise CommandFailed(
+                f"`{' '.join(argv[:3])}` on {self.host.name} does not answer in JSON: {error}"
+            ) from error
+
+    def packed(self, image: str, folder: str) -> bytes:
+        """A folder of an image, as tar."""
+        made = self.host.output(["docker", "create", "--label=cicd.role=look", image, "true"]).decode().strip()
+        try:
+            return self.host.output(["docker", "cp", f"{made}:{folder}", "-"])
+        finally:
+            self.host.run(["docker", "rm", "--force", made], check=False)
+
+    def make_volumes(self, volumes: Mapping[str, Mapping[str, Any]]) -> None:
+        """See to it that volumes are there that a file calls external."""
+        for one in volumes.values():
+            self.host.run(["docker", "volume", "create", str(one["name"])])
+
+    def network(self, name: str) -> Network | None:
+        """A network by its name; None if it is not there."""
+        found = self._inspect(["docker", "network", "inspect", name])
+        if not found:
+            return None
+        given = (found[0].get("IPAM") or {}).get("Config") or [{}]
+        return Network(subnet=str(given[0].get("Subnet") or ""), labels=found[0].get("Labels") or {})
+
+    def make_network(self, name: str, target: str, subnet: str = "") -> Network:
+        """Make a network in which addresses can be given out by us. `subnet`: that it had before.
+
+        Docker takes a given address only in a subnet that was given, too. It alone knows which one is free: so it makes
+        the network first by itself, and we once more with the subnet that it found.
+        """
+        if not subnet:
+            self.host.run(["docker", "network", "create", f"--label={TARGET}={target}", name])
+            chosen = self.network(name)
+            subnet = chosen.subnet if chosen else ""
+            self.host.run(["docker", "network", "rm", name])
+        self.host.run(["docker", "network", "create", f"--label={TARGET}={target}", f"--subnet={subnet}", name])
+        return Network(subnet=subnet, labels={TARGET: target})
+
+
+def _container(told: Mapping[str, Any]) -> Container:
+    state, networks = told["State"], told["NetworkSettings"]["Networks"]
+    return Container(
+        id=told["Id"],
+        name=told["Name"].removeprefix("/"),
+        labels=told["Config"]["Labels"] or {},
+        state=state["Status"],
+        code=state["ExitCode"],
+        out_of_memory=state["OOMKilled"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        restarts=told["RestartCount"],
+        addresses={name: one["IPAddress"] for name, one in networks.items() if one["IPAddress"]},
+    )
+
+
+def _not_pulled(reference: str, host: str, said: str) -> CicdError:
+    """The error that a failed pull is worth, by Docker's words."""
+    told = said.strip().splitlines()[-1][-300:] if said.strip() else "it does not say why"
+    what = f"{host} cannot pull {reference}: {told}"
+    if re.search(r"no space left|disk quota", said, re.IGNORECASE):
+        return DiskFull(what, next_step="free space on that host (`docker image prune`), or lower `deploy.keep`")
+    if re.search(r"unauthorized|denied|forbidden|no basic auth", said, re.IGNORECASE):
+        return RegistryDenied(
+            what,
+            cause="that host has not logged in to the registry",
+            next_step="`docker login` there, as the user who deploys",
+        )
+    if re.search(r"manifest.*unknown|not found|no matching manifest|does not exist", said, re.IGNORECASE):
+        return ImageMissing(
+            what,
+            cause="it was never pushed there, was deleted, or is for another kind of processor",
+            next_step="push it (ci.yml does), then promote the digest that this gives",
+        )
+    return RegistryUnavailable(what, cause="the registry is away", next_step="try again; what runs goes on running")

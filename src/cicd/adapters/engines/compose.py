@@ -1,0 +1,315 @@
+"""Engine `compose`: a slot is a Compose project with one service of the user's files, on one Docker host.
+
+The user's files are read and not changed. Made from them, and kept with each release, are a base file, in which the
+router has the place of the service, and a file per slot. The release's image has a tag of ours on the host, so that it
+can be started again while the registry is away.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from cicd.adapters.compose_file import IMAGE, RELEASE, read_layout
+from cicd.adapters.docker import Container, Docker
+from cicd.adapters.engines.compose_network import made_network
+from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.http import probe
+from cicd.adapters.process import Completed
+from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, main
+from cicd.adapters.runner import Runner
+from cicd.adapters.store import read_texts
+from cicd.adapters.target import Target, writing
+from cicd.core.compose import Model, filled, port_of, relocated, shape, taken_from_environment
+from cicd.core.compose_files import Router, Slot, base_file, in_slot, slot_file
+from cicd.core.health import Probe
+from cicd.core.plan import SLOTS, idle
+from cicd.core.release import Record
+from cicd.errors import CommandFailed, PrepareFailed, ServiceFailed
+
+UP_WITHIN = 300  # seconds that services have to be up and healthy
+FILES = ("base", *(f"slot-{slot}" for slot in SLOTS), "run")
+
+
+@dataclass(frozen=True)
+class Containers:
+    """Containers that run_in has started."""
+
+    docker: Docker
+    found: list[Container]
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def clients(self) -> set[tuple[str, int]]:
+        return {(address, 0) for one in self.found for address in one.addresses.values()}
+
+    def end(self) -> None:
+        self.docker.stop(self.found)
+
+
+@dataclass(frozen=True)
+class ComposeEngine:
+    """Runs releases on the Docker Engine of one host.
+
+    Attributes:
+        repository: of the images.
+    """
+
+    target: Target
+    runner: Runner
+    repository: str
+
+    @property
+    def docker(self) -> Docker:
+        return Docker(self.target.host)
+
+    def require_image(self, image: str) -> None:
+        reference = self._reference(image)
+        if self.docker.image(reference) is None:
+            self.runner.say(f"  · {self.target.host.name} pulls {reference}")
+            self.docker.pull(reference)
+
+    def commit(self, image: str) -> str:
+        found = self.docker.image(self._reference(image))
+        return found.revision if found else ""
+
+    def size(self, image: str) -> int:
+        return 0  # it is there already when it is asked for
+
+    def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
+        reference = self._reference(image)
+        found = self.docker.image(reference)
+        packed = self.docker.packed(reference, found.folder if found else "/")
+        texts = read_texts(io.BytesIO(packed), suffixes)  # all below the folder's own name
+        return {str(PurePosixPath(*PurePosixPath(path).parts[1:])): text for path, text in texts.items()}
+
+    def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
+        return read_layout(source, settings, self.runner, whole=whole)
+
+    def has(self, release_id: str) -> bool:
+        return self.target.has(release_id)
+
+    def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
+        if self.target.has(record.release.id):
+            return
+        self.target.remove(record.release.id)  # what a killed run left
+        self.require_image(record.release.image)
+        self.docker.tag(self._reference(record.release.image), self._tag(record.release.id))
+        with writing(self.target.folder):
+            folder = self.target.make("releases", record.release.id)
+            places = self._ship(layout)
+        words = {IMAGE: self._tag(record.release.id), RELEASE: record.release.id}
+        model = filled(relocated(layout.model, places), words)
+        for name, made in self._files(record, settings, model).items():
+            self.target.write(folder / f"{name}.json", json.dumps(made, indent=1, sort_keys=True))
+        self.target.write(folder / "settings.json", json.dumps(dict(settings)))
+        self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
+
+    def _ship(self, layout: Layout) -> dict[str, str]:
+        """Lay out what of the checkout services are given; gives where each path leads on the host.
+
+        What has the same content has the same place, so that Compose sees no change where there is none.
+        """
+        host, places = self.target.host, {}
+        for path, digest in layout.shipped.items():
+            folder = self.target.make("files", digest[:32])
+            if host.look(folder / "whole") is None:
+                host.send(path, folder / path.name)
+                host.write(folder / "whole", b"")
+            places[str(path)] = str(folder / path.name)
+        data = Path(layout.data) if layout.data else self.target.folder / "data"
+        return places | {str(path): str(data / below) for path, below in layout.led.items()}
+
+    def _files(self, record: Record, settings: Mapping[str, str], model: Model) -> dict[str, dict[str, Any]]:
+        deploy = record.deploy
+        parts = shape(model, deploy.service, deploy.companions)
+        network = made_network(self.docker, self.target, model["name"])
+        uid, gid = self.target.host.user()
+        router = Router(
+            image=deploy.router_image,
+            folder=str(self.target.folder / "router"),
+            user=f"{uid}:{gid}",
+            port=port_of(model["services"][deploy.service], deploy.port),
+            published=record.ports.router,
+        )
+        labels = {"cicd.target": self.target.name}
+        own = {**settings, "CICD_RELEASE": record.release.id, "CICD_ENVIRONMENT": record.environment}
+        files = {"base": base_file(model, parts, router, network, {**labels, "cicd.role": "router"})}
+        for name in (*SLOTS, "run"):
+            slot = Slot(name=name, image=self._tag(record.release.id), settings=own)
+            told = {**labels, "cicd.slot": self._slot(name), "cicd.release": record.release.id}
+            files["run" if name == "run" else f"slot-{name}"] = slot_file(model, parts, slot, network, told)
+        return files
+
+    def discard(self, release_id: str) -> None:
+        self.target.remove(release_id)
+        self.docker.untag(self._tag(release_id))
+
+    def bring_services(self, record: Record) -> str:
+        file = self._file(record, "base")
+        made_network(self.docker, self.target, file["name"])
+        self._lay_router_out(record, file)
+        argv = ["up", "--detach", "--wait", f"--wait-timeout={UP_WITHIN}", "--remove-orphans", "--quiet-pull"]
+        try:
+            self._compose(record, "base", argv)
+        except CommandFailed as error:
+            raise ServiceFailed(
+                f"The services on {self.target.host.name} do not come up: {error.what}",
+                cause=self._sick(file["name"]),
+                next_step="mend the compose file, or what it needs; the release that runs was not touched",
+            ) from error
+        return f"{', '.join(sorted(file['services']))} run"
+
+    def _lay_router_out(self, record: Record, file: Mapping[str, Any]) -> None:
+        """What the router's container needs to start: how it stands to the world, and nowhere to send traffic yet."""
+        with writing(self.target.folder):
+            folder = self.target.make("router", "tmp").parent
+        service = file["services"][record.deploy.service]
+        own = str(record.ports.router)
+        port = next(one["target"] for one in service["ports"] if one.get("published") == own)
+        in_front = any(one.get("published") not in (None, own) for one in service["ports"])
+        user = "root" if service["user"].startswith("0:") else ""
+        manner = Manner(listen=f"0.0.0.0:{port}", behind=not in_front, user=user)
+        self.target.write(folder / MANNER, msgspec.json.encode(manner).decode())
+        if self.target.host.look(folder / "active.conf") is None:
+            self.target.write(folder / "active.conf", active([NOWHERE]))
+        self.target.write(folder / "nginx.conf", main(folder, "active.conf", manner))
+
+    def _sick(self, project: str) -> str:
+        """The containers of a project that are not well, and their last words."""
+        found = self.docker.containers_by([f"--filter=label=com.docker.compose.project={project}"])
+        bad = [one for one in found if one.state != "running" or one.health in ("unhealthy", "starting")]
+        return "; ".join(f"{one.name} is {one.health or one.state}: {self.docker.last_words(one, 5)}" for one in bad)[
+            -1500:
+        ]
+
+    def start(self, slot: str, record: Record) -> None:
+        self.stop(slot)
+        file = self._file(record, f"slot-{slot}")
+        self.docker.make_volumes(file.get("volumes") or {})
+        self._up(record, slot, [record.deploy.service])
+
+    def _up(self, record: Record, slot: str, services: Sequence[str]) -> None:
+        names = [in_slot(service, slot) for service in services]
+        try:
+            self._compose(record, f"slot-{slot}", ["up", "--detach", "--no-deps", *names])
+        except CommandFailed as error:
+            raise PrepareFailed(
+                f"Slot {slot} on {self.target.host.name} does not start: {error.what}",
+                next_step="mend the compose file, or what it needs; what runs was not touched",
+            ) from error
+
+    def stop(self, slot: str) -> None:
+        self.docker.stop(self.docker.containers(slot=self._slot(slot)))
+
+    def alive(self, slot: str) -> str:
+        found = self._running(slot, "service")
+        return found[0].labels["cicd.release"] if found else ""
+
+    def _running(self, slot: str, role: str) -> list[Container]:
+        return [one for one in self.docker.containers(slot=self._slot(slot), role=role) if one.state == "running"]
+
+    def take_over(self, slot: str, record: Record) -> str:
+        companions = sorted(
+            set(self._file(record, f"slot-{slot}")["services"]) - {in_slot(record.deploy.service, slot)}
+        )
+        self.docker.stop(self.docker.containers(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
+        if not companions:
+            return ""
+        names = [name.removesuffix(f"-{slot}") for name in companions]
+        self._up(record, slot, names)
+        return f"{', '.join(names)} with it"
+
+    def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
+        service = self._file(record, f"slot-{slot}")["services"][in_slot(record.deploy.service, slot)]
+        base = self._file(record, "base")["services"][record.deploy.service]
+        own = str(record.ports.router)
+        port = next(one["target"] for one in base["ports"] if one.get("published") == own)
+        return (f"{service['networks']['cicd']['ipv4_address']}:{port}",)
+
+    def ask(self, slot: str, record: Record) -> list[Probe]:
+        health = record.deploy.health
+        (address,) = self.addresses(slot, record)
+        url = f"http://{self.target.host.reach(address)}{health.path}"
+        return [probe(url, release_header=health.release_header)]
+
+    def run_in(self, record: Record, argv: Sequence[str], extra: Mapping[str, str], timeout: float) -> Completed:
+        program, *rest = argv
+        names = [part for name in extra for part in ("--env", name)]  # values stay out of every command line
+        service = in_slot(record.deploy.service, "run")
+        run = ["run", "--rm", "--no-deps", "-T", *names, f"--entrypoint={program}", service, *rest]
+        try:
+            return self._compose(record, "run", run, extra=extra, check=False, timeout=timeout)
+        finally:
+            self.left_behind().end()
+
+    def left_behind(self) -> Containers:
+        return Containers(self.docker, self.docker.containers(target=self.target.name, role="run"))
+
+    def reach(self, host: str, port: int) -> tuple[str, int]:
+        """A shared service has its address in a network of Docker; others are as the host sees them."""
+        running = [f"--filter=label=com.docker.compose.service={host}", "--filter=status=running"]
+        networks = self._networks()
+        found = [
+            one.addresses[name]
+            for one in self.docker.containers_by(running)
+            for name in networks & one.addresses.keys()
+        ]
+        name, _, number = self.target.host.reach(f"{found[0] if found else host}:{port}").rpartition(":")
+        return name, int(number)
+
+    def _networks(self) -> set[str]:
+        """The networks that the router is in, and so the services of this environment."""
+        return {
+            name for one in self.docker.containers(target=self.target.name, role="router") for name in one.addresses
+        }
+
+    def setting(self, record: Record, name: str) -> str:
+        return self.target.settings(record.release.id).get(name, "")
+
+    def log_tail(self, slot: str, lines: int = 20) -> str:
+        found = self.docker.containers(slot=self._slot(slot), role="service")
+        return self.docker.last_words(found[0], lines) if found else ""
+
+    def _compose(
+        self,
+        record: Record,
+        file: str,
+        argv: Sequence[str],
+        *,
+        extra: Mapping[str, str] | None = None,
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Docker Compose on the host, with one of the release's files."""
+        path = self.target.release_folder(record.release.id) / f"{file}.json"
+        wanted = taken_from_environment(self._file(record, file))
+        settings = self.target.settings(record.release.id) if wanted else {}
+        env = {name: value for name, value in settings.items() if name in wanted} | dict(extra or {})
+        command = ["docker", "compose", "--ansi=never", "--progress=plain", "--env-file=/dev/null", f"--file={path}"]
+        return self.target.host.run([*command, *argv], env=env, check=check, timeout=timeout)
+
+    def _file(self, record: Record, name: str) -> dict[str, Any]:
+        path = self.target.release_folder(record.release.id) / f"{name}.json"
+        try:
+            return dict(msgspec.json.decode(self.target.host.read(path)))
+        except (OSError, msgspec.MsgspecError) as error:
+            raise PrepareFailed(
+                f"Release {record.release.name} is damaged on {self.target.host.name}, its {name}.json: {error}",
+                cause="it was changed by hand, or its disk is failing",
+                next_step="promote it again after `record.json` of it was taken away",
+            ) from error
+
+    def _reference(self, image: str) -> str:
+        return f"{self.repository}@{image}"
+
+    def _tag(self, release_id: str) -> str:
+        return f"cicd/{self.target.name}:{release_id}"
+
+    def _slot(self, slot: str) -> str:
+        return f"{self.target.name}/{slot}"
