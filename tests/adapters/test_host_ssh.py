@@ -4,9 +4,10 @@ import os
 import pwd
 import secrets
 import socket
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,16 +71,19 @@ class Link:
 
     def _pass(self, source: socket.socket, to: socket.socket) -> None:
         try:
-            while piece := source.recv(8192):
+            while True:
+                piece = source.recv(8192)
                 while self.dead:
                     time.sleep(0.05)
                 time.sleep(len(piece) / self.rate)
+                if not piece:
+                    return to.shutdown(socket.SHUT_WR)
                 to.sendall(piece)
-            to.shutdown(socket.SHUT_WR)
         except OSError:
             pass
 
     def close(self) -> None:
+        self.dead = False
         for each in self._open:
             each.close()
 
@@ -164,9 +168,11 @@ def test_a_host_that_is_suddenly_silent_is_noticed_on_both_sides(
     monkeypatch.setattr(scripts, "LEASE", 3)
     host, onlooker = server.host(port=link.port), server.host()
     pids: list[int] = []
+    served: list[psutil.Process] = []
 
     def silence(line: str) -> None:
         pids.append(int(line))
+        served.extend(server.connections())
         link.dead = True
 
     try:
@@ -177,17 +183,13 @@ def test_a_host_that_is_suddenly_silent_is_noticed_on_both_sides(
             with pytest.raises(HostUnreachable, match=r"timed out|banner"):
                 host.read(tmp_path / "x")
             assert ended(pids[0])
-            settled(lambda: not server_has(server, link))
+            assert len(served) == 1
+            assert ended(served[0].pid)
             with onlooker.locked(tmp_path / "lock", b""):
                 pass
     finally:
         host.close()
         onlooker.close()
-
-
-def server_has(server: Sshd, link: Link) -> bool:
-    """Whether a connection by way of the link is still served."""
-    return len(server.connections()) > 1
 
 
 def test_a_slow_link(server: Sshd, link: Link, tmp_path: Path) -> None:
@@ -212,10 +214,11 @@ def test_what_was_cut_off_while_it_was_written_is_not_there(server: Sshd, link: 
     (tmp_path / "source" / "file").write_bytes(b"x" * 3_000_000)
     host = server.host(port=link.port)
     try:
-        for act in (
+        acts: list[Callable[[], None]] = [
             lambda: host.write(folder / "file", b"x" * 3_000_000),
             lambda: host.send(tmp_path / "source", folder / "file"),
-        ):
+        ]
+        for act in acts:
             host.home()
             link.rate = 1_000_000
             cutter = threading.Timer(0.5, server.cut)
@@ -346,21 +349,41 @@ def test_a_user_may_not_write(host: SshHost) -> None:
         host.write(Path("/proc/no/such"), b"")
 
 
-def test_what_is_left_of_a_connection_is_nothing(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = tmp_path / "temporary"
-    made.mkdir()
-    monkeypatch.setattr(connection.tempfile, "tempdir", str(made))
-    monkeypatch.setattr(connection, "_short_folder", lambda: None)
+def test_what_is_left_of_a_connection_is_nothing(server: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        monkeypatch.setattr(connection, "_short_folder", lambda: short)
+        host = server.host()
+        host.run(["true"])
+        (folder,) = Path(short).iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        host.close()
+        assert left_in(Path(short)) == set()
+        settled(lambda: not server.connections())
+        assert host.run(["echo", "again"]).output == "again"
+        host.close()
+
+
+def test_an_sshd_that_forwards_nothing(tmp_path: Path) -> None:
+    server = Sshd(tmp_path / "sshd", {"AllowTcpForwarding": "no"})
     host = server.host()
-    host.reach("127.0.0.1:1")
-    assert len(left_in(made)) == 1
-    (folder,) = made.iterdir()
-    assert folder.stat().st_mode & 0o777 == 0o700
-    host.close()
-    assert left_in(made) == set()
-    settled(lambda: not server.connections())
-    assert host.run(["echo", "again"]).output == "again"
-    host.close()
+    try:
+        with pytest.raises(HostRefused, match="AllowTcpForwarding"):
+            host.reach(f"127.0.0.1:{server.port}")
+    finally:
+        host.close()
+        server.stop()
+
+
+def test_what_nobody_listens_at_can_be_reached_later(server: Sshd, host: SshHost) -> None:
+    there = free_port()
+    host_, _, port = host.reach(f"127.0.0.1:{there}").rpartition(":")
+    with (
+        socket.create_server(("127.0.0.1", there)) as late,
+        socket.create_connection((host_, int(port)), timeout=10) as near,
+        late.accept()[0] as far,
+    ):
+        far.sendall(b"hello")
+        assert near.recv(5) == b"hello"
 
 
 def test_the_home_of_the_tester_is_not_touched(host: SshHost, server: Sshd) -> None:

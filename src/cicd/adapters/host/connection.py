@@ -5,6 +5,7 @@ then it ends the connection with all that runs in it. Our signs of life tell it 
 """
 
 import contextlib
+import re
 import secrets
 import shutil
 import socket
@@ -20,7 +21,7 @@ import tenacity
 from cicd.adapters import process
 from cicd.adapters.host import scripts
 from cicd.adapters.host.session import Session
-from cicd.adapters.host.trouble import PASSING, PROXY, explain
+from cicd.adapters.host.trouble import NO_FALLBACK, PASSING, explain
 from cicd.adapters.process import Dialogue
 from cicd.errors import CicdError, HostRefused, HostUnreachable
 
@@ -82,9 +83,10 @@ class Connection:
     def session(self) -> Iterator[Session]:
         """A session in which nothing runs yet. Raises HostUnreachable, HostRefused."""
         with self._room:
-            dialogue = Dialogue(self._made().argv(self.name, scripts.COMMAND), env=self._env)
+            master = self._made()
+            dialogue = Dialogue(master.argv(self.name, scripts.COMMAND), env=self._env)
             try:
-                yield Session(dialogue, secrets.token_hex(16))
+                yield Session(dialogue, secrets.token_hex(16), lambda: master.alive and dialogue.running)
             finally:
                 dialogue.end(patience=1.0)
 
@@ -93,14 +95,16 @@ class Connection:
         master = self._made()
         with self._making:
             if address not in self._forwards:
-                self._forwards[address] = master.forward(self.name, address)
+                port = master.forward(self.name, address)
+                master.require_forwards(self.name, address, port)
+                self._forwards[address] = port
             return self._forwards[address]
 
     def lost(self, said: str, what: str) -> CicdError:
         """The error for a session that ended without a code; closes the connection if it is dead."""
-        master = self._master
-        if master:
-            said = f"{said}\n{master.said}".replace(PROXY, "")
+        if master := self._master:
+            master.settle()
+            said = re.sub(NO_FALLBACK, "", f"{said}\n{master.said}")
         if "Session open refused" in said:
             return explain(said, self.name)
         last = " / ".join(said.strip().splitlines()[-2:])[-300:] or "it ended without a word"
@@ -154,7 +158,7 @@ class _Master:
         """Raises Passing, HostUnreachable, HostRefused."""
         self._env = env
         # Not the job's folder for temporary files: a socket's path has 108 bytes at most, and ssh adds 17 for a while.
-        self._folder = Path(tempfile.mkdtemp(prefix="cicd-", dir=_short_folder()))
+        self._folder = Path(tempfile.mkdtemp(prefix="cicd-ssh-", dir=_short_folder()))
         self._stopping = threading.Event()
         self.said = ""
         given = [f"-o{key}={value}" for key, value in options.items()]
@@ -216,6 +220,25 @@ class _Master:
                 return
             self.said = (self.said + heard[1].decode(errors="replace"))[-2000:]
 
+    def settle(self) -> None:
+        """A session was lost; if that is because the connection is, wait until this is seen, and why is heard."""
+        self._thread.join(0.5)
+
+    def require_forwards(self, name: str, address: str, port: int) -> None:
+        """Raises HostRefused if sshd does not lead there; whether anybody listens there is another question."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.3) as tried:
+            tried.shutdown(socket.SHUT_WR)  # a server ends then, and so we need not wait
+            tried.recv(1)
+        deadline = time.monotonic() + 0.1  # ssh has said why before it closes; the thread that hears it must have come
+        while "open failed" not in self.said and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if "administratively prohibited" in self.said:
+            raise HostRefused(
+                f"{name} leads nobody to {address}",
+                cause="its sshd has `AllowTcpForwarding no`, or a `PermitOpen` without that address",
+                next_step="set `AllowTcpForwarding local` in sshd_config there (for this user: `Match User`)",
+            )
+
     def forward(self, name: str, address: str, port: int | None = None) -> int:
         """Raises HostRefused."""
         for _ in range(5):
@@ -232,8 +255,9 @@ class _Master:
 
     def close(self) -> None:
         self._stopping.set()
+        self._dialogue.stop(2.0)
+        self._thread.join()
         self._let_go()
-        self._thread.join(1.0)
 
     def _let_go(self) -> None:
         self._dialogue.end(patience=2.0)

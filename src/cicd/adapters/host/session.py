@@ -54,10 +54,11 @@ class Heard:
 
 @dataclass
 class Session:
-    """A script that is under way."""
+    """A script that is under way. `alive`: whether it, and the connection, can still be talked with."""
 
     dialogue: Dialogue
     mark: str
+    alive: Callable[[], bool]
     heard: Heard = field(init=False)
 
     def __post_init__(self) -> None:

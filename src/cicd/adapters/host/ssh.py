@@ -251,7 +251,7 @@ class _There:
 
     @property
     def held(self) -> bool:
-        return self._session.dialogue.running
+        return self._session.alive()
 
 
 def _seconds(told: str) -> float:

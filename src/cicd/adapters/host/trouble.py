@@ -26,7 +26,7 @@ PASSING = re.compile(
     r"timed out|Connection refused|Connection reset|Connection closed by|No route to host|unreachable|Temporary failure"
     r"|closed by remote host|did not answer"
 )
-PROXY = "Connection closed by UNKNOWN"
+NO_FALLBACK = r"Connection closed by UNKNOWN port \d+\r?\n?"  # of a session whose connection is gone: it makes none
 
 
 def os_error(said: str, path: Path, host: str) -> OSError:
