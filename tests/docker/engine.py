@@ -68,7 +68,11 @@ class Daemon:
         """Start it, or start it again; `wait` for it."""
         (self.run / "docker.pid").unlink(missing_ok=True)
         (self.run / "daemon.json").write_text("{}")  # this machine's own file must not count
-        places = [f"--data-root={self.data}", f"--exec-root={self.within}/docker", f"--pidfile={self.within}/docker.pid"]
+        places = [
+            f"--data-root={self.data}",
+            f"--exec-root={self.within}/docker",
+            f"--pidfile={self.within}/docker.pid",
+        ]
         listens = [f"--config-file={self.within}/daemon.json", f"--host=unix://{self.within}/docker.sock"]
         self._process = self.machine.launch(self._log, "dockerd", *places, *listens, *self.options)
 
@@ -106,4 +110,6 @@ def compose() -> Path:
         place = Path(folder) / COMPOSE
         if os.access(place, os.X_OK):
             return place.resolve()
-    raise Unavailable("there is no docker compose here: it comes with the development environment (requirements/dev.txt)")
+    raise Unavailable(
+        "there is no docker compose here: it comes with the development environment (requirements/dev.txt)"
+    )

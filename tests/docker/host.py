@@ -81,7 +81,11 @@ class Host:
     @property
     def ssh_options(self) -> Sequence[str]:
         """With which ssh logs in here and nowhere else."""
-        trust = [f"-oUserKnownHostsFile={self.known_hosts}", "-oGlobalKnownHostsFile=none", "-oStrictHostKeyChecking=yes"]
+        trust = [
+            f"-oUserKnownHostsFile={self.known_hosts}",
+            "-oGlobalKnownHostsFile=none",
+            "-oStrictHostKeyChecking=yes",
+        ]
         return ["-Fnone", *trust, "-oIdentitiesOnly=yes", "-oBatchMode=yes", "-oConnectTimeout=10", f"-i{self.key}"]
 
     def ssh(self, command: str, check: bool = True) -> str:
@@ -113,7 +117,9 @@ class Host:
     def wait(self) -> None:
         """Wait until it answers. Raises Unavailable with its last words if it does not."""
         self.daemon.wait()
-        wait_for(self.path("run/ssh/sshd.pid").exists, lambda: self._sshd is None or self._sshd.poll() is not None, self._log)
+        wait_for(
+            self.path("run/ssh/sshd.pid").exists, lambda: self._sshd is None or self._sshd.poll() is not None, self._log
+        )
 
     def lose(self) -> None:
         """Cut its cable: packets from and to it vanish."""

@@ -90,7 +90,9 @@ def busybox() -> Image:
         **{f"bin/{name}": Entry(link="busybox") for name in names},
         "bin/busybox": Entry(file=program),
         "etc/passwd": Entry(text=USERS, mode=0o644),
-        "etc/group": Entry(text="".join(f"{line.split(':')[0]}:x:{line.split(':')[3]}:\n" for line in USERS.splitlines()), mode=0o644),
+        "etc/group": Entry(
+            text="".join(f"{line.split(':')[0]}:x:{line.split(':')[3]}:\n" for line in USERS.splitlines()), mode=0o644
+        ),
         "root": Entry(folder=True),
         "run": Entry(folder=True),
         "var": Entry(folder=True),

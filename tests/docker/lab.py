@@ -149,7 +149,9 @@ def missing() -> str:
         return f"{', '.join(lacking)} not found; next step: apt-get install {packages}"
     if not any(" cgroup" in line for line in Path("/proc/self/mountinfo").read_text().splitlines()):
         return "there are no cgroups here, and Docker needs them"
-    tried = subprocess.run(["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "true"], capture_output=True, check=False)
+    tried = subprocess.run(
+        ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "true"], capture_output=True, check=False
+    )
     if tried.returncode:
         return f"namespaces cannot be made here: {tried.stderr.decode().strip()}"
     return ""

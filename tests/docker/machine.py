@@ -3,7 +3,6 @@
 Each has a first process, ended with the lab's; when that ends, the kernel ends everything in it.
 """
 
-import os
 import shlex
 import subprocess
 import time
@@ -16,7 +15,9 @@ import psutil
 PATIENCE = 60.0  # seconds; an engine starts in one, but machines are shared
 
 # What is written to the open file is seen outside even when the setup hides the folder that the file is in.
-FIRST = 'exec 9>"$0"; hostname "$1"; shift; set -e; "$@"; echo ready >&9; exec 9>&-; while :; do sleep 3600 & wait; done'
+FIRST = (
+    'exec 9>"$0"; hostname "$1"; shift; set -e; "$@"; echo ready >&9; exec 9>&-; while :; do sleep 3600 & wait; done'
+)
 
 
 class Unavailable(Exception):

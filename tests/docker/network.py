@@ -97,7 +97,9 @@ def _interfaces() -> Iterator[str]:
 
 
 def _free_subnet() -> ipaddress.IPv4Network:
-    taken = [ipaddress.ip_network(route["dst"]) for route in json.loads(ip("-json", "-4", "route")) if "/" in route["dst"]]
+    taken = [
+        ipaddress.ip_network(route["dst"]) for route in json.loads(ip("-json", "-4", "route")) if "/" in route["dst"]
+    ]
     for subnet in POOL.subnets(new_prefix=24):
         if not any(subnet.overlaps(one) for one in taken):
             return subnet

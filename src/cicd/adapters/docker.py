@@ -166,6 +166,12 @@ class Docker:
         filters = [f"--filter=label=cicd.{name}={value}" for name, value in labels.items()]
         return self.containers_by(filters)
 
+    def running_release(self, **labels: str) -> str:
+        """The release in the container that runs with all of these labels of ours; empty if none does."""
+        filters = [f"--filter=label=cicd.{name}={value}" for name, value in labels.items()]
+        wanted = ["--filter=status=running", '--format={{.Label "cicd.release"}}']
+        return self.output("ps", *filters, *wanted).decode().partition("\n")[0]
+
     def containers_by(self, filters: Sequence[str]) -> list[Container]:
         """Containers by filters of `docker ps`; newest first."""
         for _ in range(5):

@@ -211,11 +211,7 @@ class ComposeEngine:
         self.docker.stop(self.docker.containers(slot=self._slot(slot)))
 
     def alive(self, slot: str) -> str:
-        found = self._running(slot, "service")
-        return found[0].labels["cicd.release"] if found else ""
-
-    def _running(self, slot: str, role: str) -> list[Container]:
-        return [one for one in self.docker.containers(slot=self._slot(slot), role=role) if one.state == "running"]
+        return self.docker.running_release(slot=self._slot(slot), role="service")
 
     def take_over(self, slot: str, record: Record) -> str:
         companions = sorted(
@@ -301,9 +297,8 @@ class ComposeEngine:
         return self.docker.run(*command, *argv, env=env, check=check, timeout=timeout)
 
     def _file(self, record: Record, name: str) -> dict[str, Any]:
-        path = self.target.release_folder(record.release.id) / f"{name}.json"
         try:
-            return dict(msgspec.json.decode(self.target.host.read(path)))
+            return dict(msgspec.json.decode(self.target.release_file(record.release.id, f"{name}.json")))
         except (OSError, msgspec.MsgspecError) as error:
             raise PrepareFailed(
                 f"Release {record.release.name} is damaged on {self.target.host.name}, its {name}.json: {error}",
