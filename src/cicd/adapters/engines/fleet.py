@@ -33,6 +33,9 @@ class Fleet:
     def size(self, image: str) -> int:
         return self.first.size(image)
 
+    def free(self) -> int:
+        return min(self._all(lambda engine: engine.free()))
+
     def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
         return self.first.texts(image, suffixes)
 

@@ -75,6 +75,9 @@ class ProcessEngine:
     def size(self, image: str) -> int:
         return image_path(self.target.root, image).stat().st_size
 
+    def free(self) -> int:
+        return self.target.free()
+
     def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
         return read_texts(image_path(self.target.root, image), suffixes)
 

@@ -34,6 +34,9 @@ class Engine(Protocol):
     def size(self, image: str) -> int:
         """Bytes of an image that can be had."""
 
+    def free(self) -> int:
+        """Bytes that are free where images and releases lie; the least of all disks and hosts."""
+
     def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
         """The text files of an image whose names end so, by their paths below the application. Raises PrepareFailed."""
 
