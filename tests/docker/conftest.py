@@ -1,8 +1,8 @@
 """The lab of the tests that need Docker. Where there can be none they are skipped, and say why.
 
 Each worker of xdist has a lab of its own: hosts of two labs know nothing of each other. This machine's network, though,
-there is but once, and a dockerd that starts removes the chains of another one from its firewall: so the tests that use the
-engine in it are all on one worker (`--dist loadgroup`).
+there is but once, and a dockerd that starts removes the chains of another one from its firewall: so the tests that use
+the engine in it are all on one worker (`--dist loadgroup`).
 """
 
 import os

@@ -231,18 +231,18 @@ def test_a_swarm_of_two_nodes_forms(lab: Lab, hosts: Hosts) -> None:
         ask(f"http://{host.address}:8000/health")
 
 
-def test_a_lab_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
+def test_a_lab_that_was_killed_leaves_nothing(lab: Lab, engine: Engine, hosts: Hosts) -> None:
+    hosts(1)  # else skipped
     program = (
         "from tests.docker.lab import Lab; lab = Lab(); lab.engine.docker('network', 'create', 'left');"
         "lab.more_hosts(1); print(lab.folder, flush=True); input()"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    killed = subprocess.Popen([sys.executable, "-c", program], env=env, stdin=-1, stdout=-1, text=True)
-    assert killed.stdout
-    folder = killed.stdout.readline().strip()
-    killed.kill()
-    killed.wait()
-    killed.stdout.close()
+    with subprocess.Popen([sys.executable, "-c", program], env=env, stdin=-1, stdout=-1, text=True) as killed:
+        assert killed.stdout
+        folder = killed.stdout.readline().strip()
+        assert running(folder)
+        killed.kill()
     wait_until(lambda: not running(folder))
     remove_left_over()
     assert not Path(folder).exists()
