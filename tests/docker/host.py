@@ -15,7 +15,7 @@ from tests.docker.relay import Relay
 PORT = 2222
 APART = ("root", "home", "srv", "run", "var/lib/docker", "tmp")  # folders of its own; tmp last, for ours is in it
 SETUP = 'for place in $1; do mkdir -p "/$place"; mount --bind "$0/$place" "/$place"; done'
-WIRED = "ip link set lo up; ip link set name eth0 dev $1; ip addr add $2 dev eth0; ip link set eth0 up"
+WIRED = 'ip link set lo up; ip addr add "$0" dev eth0; ip link set eth0 up'
 
 SSHD = """Port {port}
 ListenAddress {address}
@@ -53,7 +53,7 @@ class Host:
         address = str(bridge.subnet[10 + number])
         daemon = Daemon(machine, machine.folder / "run", Path("/run"), Path("/var/lib/docker"))
         made = cls(machine, daemon, address, client_key(folder), bridge)
-        machine.start(["sh", "-c", made._make_folders(), str(machine.folder), " ".join(APART)])
+        machine.start(["sh", "-ec", made._make_folders(), str(machine.folder), " ".join(APART)])
         made._connect()
         daemon.start()
         made.sshd_up()
@@ -165,10 +165,10 @@ class Host:
         return SETUP
 
     def _connect(self) -> None:
-        inner = f"{self._cable}i"
-        ip("link", "add", self._cable, "type", "veth", "peer", "name", inner, "netns", str(self.machine.first))
+        peer = ["peer", "name", "eth0", "netns", str(self.machine.first)]
+        ip("link", "add", self._cable, "type", "veth", *peer)
         ip("link", "set", self._cable, "master", self.bridge.name, "up")
-        self.machine.run("sh", "-ec", WIRED, "sh", inner, f"{self.address}/{self.bridge.subnet.prefixlen}")
+        self.machine.run("sh", "-ec", WIRED, f"{self.address}/{self.bridge.subnet.prefixlen}")
 
 
 def client_key(folder: Path) -> Path:
