@@ -213,7 +213,7 @@ def tokens(tmp_path: Path) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
         if not known:
             return 401, {}, b'{"errors": [{"code": "UNAUTHORIZED", "message": "who are you"}]}'
         access = [{"type": "repository", "name": "acme/api", "actions": ["pull", "push"]}]
-        claims = {"iss": "tokens", "sub": USER, "aud": "registry", "exp": time.time() + 60, "nbf": 0, "iat": 0}
+        claims = {"iss": "tokens", "sub": USER, "aud": "registry", "exp": int(time.time()) + 60, "nbf": 0, "iat": 0}
         claims |= {"jti": str(time.time_ns()), "access": access}
         token = jwt.encode(claims, key, algorithm="ES256", headers={"x5c": chain})
         return 200, {}, json.dumps({"access_token" if method == "POST" else "token": token}).encode()
