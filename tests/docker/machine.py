@@ -3,6 +3,7 @@
 Each has a first process, ended with the lab's; when that ends, the kernel ends everything in it.
 """
 
+import os
 import shlex
 import signal
 import subprocess
