@@ -27,7 +27,7 @@ UNSEEN += " are not compared"
 def sees(site: Site) -> bool:
     """Whether this job may look at the hosts. One without a key plans by the ledger. Raises HostUnreachable."""
     try:
-        return bool(site.target)
+        return all(target.host.home() for target in site.targets)
     except HostRefused:
         if site.runner.ssh_key:
             raise
@@ -42,7 +42,7 @@ def plan(inputs: Inputs, runner: Runner, project: Project, hub: GitHub | None) -
         proposal, hidden = propose(project, runner, *asked, whole=False), []
     else:
         standing = hub.standing(environments(project))
-        ground = None if sees(project.site) else unseen(project, standing.ledger, sha or full_sha(runner.sha))
+        ground = None if sees(project.site) else unseen(project, runner, standing.ledger, image, sha)
         facts, found = examine(project, runner, hub, standing, *asked, whole=False, ground=ground)
         hidden = [UNSEEN] if ground else []
         against = refusals(facts, force=inputs.force == "true")

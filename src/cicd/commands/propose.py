@@ -9,6 +9,7 @@ import msgspec
 from cicd.adapters.engines import layout_of
 from cicd.adapters.engines.layout import Layout
 from cicd.adapters.migrators.checkout import at_commit
+from cicd.adapters.registry import Registry
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import subjects, tag_of
 from cicd.commands.read import Project, Site
@@ -86,15 +87,26 @@ def seen(site: Site, image: str) -> Ground:
     )
 
 
-def unseen(project: Project, ledger: Sequence[Deployment], sha: str) -> Ground:
-    """The same where the hosts are not to be seen, such as by a job that has no key: by the ledger and the checkout.
+def unseen(project: Project, runner: Runner, ledger: Sequence[Deployment], image: str, sha: str) -> Ground:
+    """The same where the hosts are not to be seen, such as by a job that has no key: by ledger, registry and checkout.
 
     A plan that it leads to has the hash of the one that is made on the target, or is refused there.
+
+    Raises:
+        ImageMissing, RegistryDenied, RegistryUnavailable, UsageError.
     """
-    said = current(ledger, project.site.name)
-    known = at_commit(project.site.deploy, project.folder, sha) if suffixes(project.site.deploy) else []
-    running = Running(release=said.release if said else None)
-    return Ground(running=running, record=None, settings={}, key=b"", took={}, built_from=sha, migrations=known)
+    site, said = project.site, current(ledger, project.site.name)
+    built_from = Registry(site.repository, runner.env).manifest(image).revision
+    commit = full_sha(sha or built_from or runner.sha)
+    return Ground(
+        running=Running(release=said.release if said else None),
+        record=None,
+        settings={},
+        key=b"",
+        took={},
+        built_from=built_from,
+        migrations=at_commit(site.deploy, project.folder, commit) if suffixes(site.deploy) else [],
+    )
 
 
 def propose(
