@@ -1,4 +1,4 @@
-"""Unit tests start no program and reach no server: what does is marked `real` or `docker`, or is in tests/localhub."""
+"""Unit tests start no program and reach no server: what does is marked `real`, `docker`, or is in tests/localhub."""
 
 import socket
 import subprocess

@@ -17,6 +17,7 @@ from tests.docker.lab import Lab
 from tests.docker.machine import Unavailable
 
 Made = TypeVar("Made")
+REASONS: list[str] = []  # why there was no lab when it was first asked for: it is not tried again
 REQUIRED = "CICD_LAB_REQUIRED"  # set where a lab that cannot be is an error, as in CI
 
 
@@ -42,7 +43,7 @@ def engine(lab: Lab) -> Iterator[Engine]:
     found = _or_skip(lambda: lab.engine)
     before = found.has()
     yield found
-    found.remove(before)
+    found.remove(before, lab.registry.address)
 
 
 @pytest.fixture
@@ -54,8 +55,11 @@ def hosts(lab: Lab) -> Iterator[Callable[[int], list[Host]]]:
 
 def _or_skip(make: Callable[[], Made]) -> Made:
     try:
+        if REASONS:
+            raise Unavailable(REASONS[0])
         return make()
     except Unavailable as why:
         if os.environ.get(REQUIRED):
             raise
+        REASONS[:] = [str(why)]
         pytest.skip(f"no Docker here: {why}")

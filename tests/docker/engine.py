@@ -22,10 +22,16 @@ Things = Mapping[str, set[str]]
 
 @dataclass(frozen=True)
 class Engine:
-    """A Docker Engine that answers on a socket. `client`: settings of the docker client."""
+    """A Docker Engine that answers on a socket.
+
+    Attributes:
+        client: settings of the docker client.
+        ours: whether the lab has made it, so that all that is on it is the lab's.
+    """
 
     socket: Path
     client: Path
+    ours: bool = True
 
     @property
     def environment(self) -> dict[str, str]:
@@ -50,11 +56,22 @@ class Engine:
             "volume": set(self.docker("volume", "ls", "--quiet").split()),
         }
 
-    def remove(self, kept: Things) -> None:
-        """Remove containers, networks and volumes, save these; images stay."""
+    def remove(self, kept: Things, registry: str) -> None:
+        """Remove containers, networks and volumes, save these; images stay.
+
+        On an engine that is not ours only containers of the registry's images, and what is in no use then.
+        """
         for kind, found in self.has().items():
-            if gone := found - kept[kind]:
-                self.docker(kind, "rm", *REMOVED[kind], *gone)
+            gone = found - kept[kind]
+            if kind == "container" and not self.ours:
+                gone &= self._containers_of(registry)
+            if gone:
+                self.docker(kind, "rm", *REMOVED[kind], *gone, check=self.ours)
+
+    def _containers_of(self, registry: str) -> set[str]:
+        images = self.docker("image", "ls", "--quiet", "--no-trunc", f"--filter=reference={registry}/*/*").split()
+        asked = (self.docker("ps", "--all", "--quiet", "--no-trunc", f"--filter=ancestor={one}") for one in images)
+        return {container for said in asked for container in said.split()}
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, **self.environment}

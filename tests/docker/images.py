@@ -62,7 +62,8 @@ if ! test -s "$PGDATA/PG_VERSION"; then
     printf 'CREATE DATABASE "%s"' "$POSTGRES_DB" | own postgres --single -D "$PGDATA" postgres > /run/made
   fi
 fi
-set -- "$@" -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql
+# In the folder of the official image, and in the one where the programs of the wheel look.
+set -- "$@" -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql,/tmp
 exec /usr/bin/setpriv --reuid postgres --regid postgres --clear-groups "$@"
 """
 

@@ -39,6 +39,7 @@ PROGRAMS = {
     "setpriv": "util-linux",
     "ip": "iproute2",
 }
+SYSTEM = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 REVISION = "org.opencontainers.image.revision"
 
 
@@ -46,7 +47,7 @@ class Lab:
     """What tests of Docker need; each thing is made when it is first asked for."""
 
     def __init__(self) -> None:
-        require("docker", "docker-registry", "busybox")
+        require("docker", "docker-registry", "busybox", "setpriv")
         remove_left_over()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self.hosts: list[Host] = []
@@ -84,8 +85,9 @@ class Lab:
         bridge = self._bridge("h")
         new = []
         for number in itertools.islice(self._numbers, count):
-            new.append(Host.prepare(self.folder, number, bridge, self.registry.port))
+            new.append(Host.at(self.folder, number, bridge))
             self.hosts.append(new[-1])
+            new[-1].start(self.registry.port)
         for host in new:
             host.wait()
         return new
@@ -147,8 +149,7 @@ class Lab:
 
 def require(*programs: str) -> None:
     """Raises Unavailable when programs are missing, with the packages that have them."""
-    os.environ["PATH"] = _with_system_folders(os.environ.get("PATH", ""))
-    if lacking := [program for program in programs if not shutil.which(program)]:
+    if lacking := [program for program in programs if not shutil.which(program, path=SYSTEM)]:
         packages = " ".join(sorted({PROGRAMS[program] for program in lacking}))
         raise Unavailable(f"{', '.join(lacking)} not found; next step: apt-get install {packages}")
 
@@ -160,23 +161,18 @@ def require_namespaces() -> None:
     if os.geteuid():
         raise Unavailable("an engine of ours needs root, to make namespaces and networks")
     require(*PROGRAMS)
-    if not any(" - cgroup" in line for line in Path("/proc/self/mountinfo").read_text().splitlines()):
-        raise Unavailable("there are no cgroups here, and Docker needs them; next step: mount them (cgroupfs-mount)")
+    if " - cgroup" not in Path("/proc/self/mountinfo").read_text() and not shutil.which("cgroupfs-mount"):
+        raise Unavailable("cgroups are not mounted, and Docker needs them; next step: apt-get install cgroupfs-mount")
     argv = ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--mount-proc", "true"]
     tried = subprocess.run(argv, capture_output=True, text=True, check=False)
     if tried.returncode:
         raise Unavailable(f"namespaces cannot be made here: {tried.stderr.strip()}")
 
 
-def _with_system_folders(path: str) -> str:
-    """A PATH on which root's programs are found, too."""
-    return ":".join([path, *(folder for folder in ("/usr/sbin", "/sbin") if folder not in path.split(":"))])
-
-
 def existing(settings: Path) -> Engine | None:
     """The engine that answers on DOCKER_HOST or where Docker puts its socket."""
     given = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    found = Engine(Path(given.removeprefix("unix://")), settings)
+    found = Engine(Path(given.removeprefix("unix://")), settings, ours=False)
     return found if given.startswith("unix://") and found.socket.exists() and found.answers() else None
 
 

@@ -17,9 +17,19 @@ import psutil
 PATIENCE = 60.0  # seconds; an engine starts in one, but machines are shared
 
 # What is written to the open file is seen outside even when the setup hides the folder that the file is in.
-FIRST = (
-    'exec 9>"$0"; hostname "$1"; shift; set -e; "$@"; echo ready >&9; exec 9>&-; while :; do sleep 3600 & wait; done'
-)
+FIRST = """set -e
+exec 9>"$0"
+hostname "$1"
+shift
+grep -q ' - cgroup' /proc/self/mountinfo || cgroupfs-mount
+"$@"
+echo ready >&9
+exec 9>&-
+while :; do
+  sleep 3600 &
+  wait
+done
+"""
 
 
 class Unavailable(Exception):
