@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TIMEOUT = 10  # seconds for one answer
+API_VERSION = {"X-GitHub-Api-Version": "2022-11-28"}  # from 2026-03-10 on an attestation comes without its bundle
 
 
 class GitHub:
@@ -172,7 +173,7 @@ class GitHub:
         path = f"/repos/{repository}/attestations/{digest}?per_page=100&predicate_type=provenance"
 
         def ask() -> Attestations:
-            headers, answer = self._requester().requestJsonAndCheck("GET", path)
+            headers, answer = self._requester().requestJsonAndCheck("GET", path, headers=API_VERSION)
             return self._take(headers, answer, Attestations)
 
         try:
@@ -181,7 +182,7 @@ class GitHub:
             if error.status == 404:
                 return []
             raise
-        return [entry.bundle for entry in found.attestations if entry.bundle]
+        return [entry.bundle or {} for entry in found.attestations]
 
     def create_deployment(
         self, payload: Payload, environment: str, production: bool, *, maybe_there: bool = False

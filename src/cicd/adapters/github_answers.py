@@ -30,7 +30,7 @@ def read_answer(answer: Any, kind: type[T]) -> T:
 
 
 class Attestation(msgspec.Struct):
-    """`bundle` is there by the API of 2022-11-28, which we ask for; later versions only say where it lies."""
+    """`bundle`: None where GitHub only says where it lies."""
 
     bundle: dict[str, Any] | None = None
 

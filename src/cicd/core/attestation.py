@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from cicd.core.config import Attestation
 from cicd.errors import NotAttested
 
 PROVENANCE = "https://slsa.dev/provenance/v1"
@@ -68,6 +69,11 @@ class Proof:
     sha: str
     source: str
     run: str
+
+
+def demand_of(wanted: Attestation, digest: str, sha: str = "") -> Demand:
+    """What `deploy.attestation` of the config demands of an image, and of the commit that it is said to be from."""
+    return Demand(digest=digest, repository=wanted.repository, workflow=wanted.signer_workflow, sha=sha)
 
 
 class Certificate(msgspec.Struct, frozen=True, rename="camel"):
@@ -182,9 +188,8 @@ def _signed_by(demand: Demand, proof: Proof) -> bool:
     """Whether the demanded workflow signed. Names of owner and repository know no case, paths and refs do."""
     path, _, ref = demand.workflow.partition("@")
     if not path:
-        return bool(WORKFLOWS in proof.workflow) and _plain(proof.workflow).startswith(
-            f"{demand.server}/{demand.repository.lower()}{WORKFLOWS}"
-        )
+        own = f"{demand.server}/{demand.repository.lower()}{WORKFLOWS}"
+        return _plain(proof.workflow).startswith(own) and ref in ("", proof.ref)
     wanted = path if path.startswith(f"{demand.server}/") else f"{demand.server}/{path.removeprefix('github.com/')}"
     return _plain(proof.workflow) == _plain(wanted) and ref in ("", proof.ref)
 
