@@ -75,6 +75,8 @@ VARIABLES = {
     "CICD_HOME": "Folder in which environments with tools and dependencies are kept. Empty: `$RUNNER_TEMP`, else"
     " `$XDG_CACHE_HOME/cicd`, else `~/.cache/cicd`. What outlives a job is then installed below `CICD_TARGET`.",
     "CICD_GITHUB_PATIENCE": "Seconds that a call of GitHub's API may take with all its repetitions; 30 if empty.",
+    "CICD_TRUSTED_ROOT": "File with the roots by which attestations are verified, as `gh attestation trusted-root`"
+    " prints them, where Sigstore's own cannot be reached. Empty: `gh` fetches and checks them.",
     "CICD_INPUT_<NAME>": "An input, as the actions pass it on; an option of the command line goes before it.",
     "GITHUB_TOKEN": "The token where `token` is not given outside of a workflow; `GH_TOKEN` does as well.",
     "GITHUB_REPOSITORY": "`owner/name`: whose ledger and locks are meant.",
