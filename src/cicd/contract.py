@@ -67,6 +67,7 @@ READ_LEDGER = Permission("deployments: read", "the ledger")
 READ_LOCK = Permission("contents: read", "the lock, and how commits stand to each other")
 APPROVALS = Permission("actions: read", "the environment's protection, and who approved")
 ISSUES = Permission("issues: write", "the issue that asks for an approval")
+ATTESTED = Permission("attestations: read", "where the config has `attestation:`")
 CHECKS = Permission("checks: read` and `statuses: read", "where the config has `checks:`")
 
 VARIABLES = {
@@ -337,8 +338,8 @@ COMMANDS = {
             ),
             "actions/run-suite",
         ),
-        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS)),
-        Command("approve", Approve, RELEASE_OUTPUTS, permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ISSUES)),
+        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED)),
+        Command("approve", Approve, RELEASE_OUTPUTS, permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED, ISSUES)),
         Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback", (LOCK, LEDGER, APPROVALS)),
         Command("recover", Recover, permissions=(LOCK, LEDGER)),
         Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS)),

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from cicd.adapters.attestation import prove
 from cicd.adapters.github import GitHub
 from cicd.adapters.github_standing import Standing
 from cicd.adapters.ports import require_free
+from cicd.adapters.registry import Registry
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import relation
 from cicd.commands.hold import claimant_of
@@ -15,8 +17,10 @@ from cicd.commands.propose import Ground, Proposal, propose
 from cicd.commands.read import Project, Site
 from cicd.commands.rehearse import demanding
 from cicd.core import lock
+from cicd.core.attestation import demand_of
 from cicd.core.ledger import current
 from cicd.core.preflight import Facts
+from cicd.core.release import Release
 from cicd.errors import CicdError
 
 T = TypeVar("T")
@@ -83,6 +87,7 @@ def examine(
     if proposal is None:
         return replace(facts, found=found), None
     release, running = proposal.plan.release, current(facts.ledger, facts.environment)
+    caught(found, lambda: require_attested(project, runner, hub, release))
     checks = caught(found, lambda: hub.checks(release.sha, project.environment.checks))
     relation = caught(found, lambda: relation_of(project, hub, running.release.sha, release.sha)) if running else ""
     facts = replace(
@@ -95,6 +100,14 @@ def examine(
         checks=checks or {},
     )
     return facts, proposal
+
+
+def require_attested(project: Project, runner: Runner, hub: GitHub, release: Release) -> None:
+    """The image was built by whom the config demands. Raises NotAttested, ImageMissing, and the registry's errors."""
+    wanted = project.site.deploy.attestation
+    if wanted:
+        manifest = Registry(project.site.repository, runner.env).manifest(release.image)
+        prove(runner, hub, demand_of(wanted, release.image, release.sha), manifest.content)
 
 
 def environments(project: Project) -> list[str]:
