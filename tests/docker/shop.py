@@ -75,6 +75,7 @@ class Shop:
     Attributes:
         hosts: of it; none: the lab's own engine.
         compose: its compose file.
+        env: variables of the job.
     """
 
     folder: Path
@@ -85,6 +86,7 @@ class Shop:
     watch: str = "1s"
     hub: FakeHub = field(default_factory=FakeHub)
     said: io.StringIO = field(default_factory=io.StringIO)
+    env: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=lambda: free_ports(1)[0])
 
     def __post_init__(self) -> None:
@@ -134,6 +136,7 @@ class Shop:
             "GITHUB_REPOSITORY": "acme/shop",
             "GITHUB_RUN_ID": "1",
             **self.lab.engine.environment,
+            **self.env,
         }
         made = Runner({**env, **passed_on()}, self.said)
         if self.hosts:
