@@ -393,7 +393,7 @@ def test_a_router_that_cannot_be_switched_back_leaves_the_attempt_open(
     app.promote(app.commit("v1"))
     route, seen = Nginx.route, list[str]()
 
-    def once(self: Nginx, shares: list[Share], port: int) -> None:
+    def once(self: Nginx, shares: list[Share], port: int, *, everywhere: bool = False) -> None:
         seen.append(shares[0].release_id)
         if len(seen) > 1:
             raise RouterFailed("no space left on the device")

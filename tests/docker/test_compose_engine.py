@@ -1,10 +1,15 @@
 """Engine compose on a real Docker Engine: what users have, promoted and rolled back."""
 
+import contextlib
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from cicd.adapters import docker
+from cicd.adapters.routers.nginx_container import NginxContainer
 from tests.docker.host import Host
 from tests.docker.lab import Lab
 from tests.docker.shop import Shop
@@ -70,3 +75,51 @@ def test_a_job_without_a_key_plans_what_one_with_a_key_carries_out(
     assert without.outputs["plan"] == with_key.outputs["plan"]
     assert "not seen from here" in without.data["notes"][0]
     assert shop.promote(image, plan=without.outputs["plan"]).outputs["verdict"] == "stable"
+
+
+def test_a_router_that_somebody_has_removed_is_brought_back(shop: Shop) -> None:
+    shop.promote(shop.release("v1"))
+    shop.engines[0].docker("rm", "--force", "shop-api-1")
+    second = shop.promote(shop.release("v2"))
+    assert second.outputs["verdict"] == "stable", shop.said.getvalue()
+    assert shop.ask()[0] == second.outputs["release"]
+
+
+def test_a_host_whose_docker_dies_in_the_switch_takes_no_other_with_it(
+    tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One host has switched when the other one fails: both are back, and stay so until somebody has mended it."""
+    one, two = hosts(2)
+    shop = Shop(tmp_path, lab, [one, two])
+    first = shop.promote(shop.release("v1"))
+    check = NginxContainer.check
+
+    def dies(self: NginxContainer, conf: Path) -> str:
+        if self.docker.host.name in two.url and two.engine.answers():
+            two.daemon.stop(signal.SIGKILL)
+        return check(self, conf)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NginxContainer, "check", dies)
+        patch.setattr(docker, "RESTARTED_WITHIN", 2.0)
+        failed = shop.promote(shop.release("v2"))
+    assert (failed.decision, failed.reason_code) == ("failed", "unfinished"), failed.message
+    assert "does not answer" in failed.message
+    assert shop.ask(host=0)[0] == first.outputs["release"]
+    two.daemon.start()
+    two.daemon.wait()
+    answers(lambda: shop.ask(host=1))
+    third = shop.promote(shop.release("v3"))
+    assert third.outputs["verdict"] == "stable", shop.said.getvalue()
+    assert [shop.ask(host=number)[0] for number in (0, 1)] == [third.outputs["release"]] * 2
+
+
+def answers(ask: Callable[[], object], within: float = 60.0) -> None:
+    """Wait until containers that Docker starts again have started."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            ask()
+            return
+        time.sleep(0.5)
+    raise TimeoutError

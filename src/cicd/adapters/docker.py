@@ -39,6 +39,10 @@ def _not_reached(done: Completed) -> bool:
     return bool(done.code) and bool(NOT_REACHED.search(done.output))
 
 
+def _complaint(done: Completed) -> str:
+    return next(line.strip()[:300] for line in done.output.splitlines() if NOT_REACHED.match(line))
+
+
 @dataclass(frozen=True)
 class Image:
     """An image that a host has.
@@ -119,7 +123,7 @@ class Docker:
         done: Completed = tries(act)
         if _not_reached(done):
             raise HostRefused(
-                f"Docker on {self.host.name} does not answer: {done.output.strip().splitlines()[0][:300]}",
+                f"Docker on {self.host.name} does not answer: {_complaint(done)}",
                 cause="its Engine does not run, or this user may not use it",
                 next_step=f"try `docker version` on {self.host.name}; the next run finishes or undoes what was begun",
             )

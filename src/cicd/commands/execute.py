@@ -158,7 +158,7 @@ class Execution:
         self._say(f"  ✗ {self._hide(str(error))}")
         switch = next((begun for begun in self._begun if begun.step.kind == "switch"), None)
         canary = any(begun.step.kind == "canary" for begun in self._begun)
-        if switch and (why := self._why_stay()):
+        if switch and not switch.undoing and (why := self._why_stay()):
             refused = RollbackRefused(
                 f"{error.what.rstrip('.')}; and the release before it is not healthy either: {why}",
                 cause="nothing was switched, since there is nothing better to switch to",
@@ -186,6 +186,8 @@ class Execution:
         """Why not to go back; empty if the release before is well."""
         try:
             return self._steps.can_go_back()
+        except (HostUnreachable, HostRefused):
+            return ""  # that says nothing of the release; and the other hosts must not stay apart from this one
         except (CicdError, OSError, ValueError) as error:
             return f"it cannot be asked: {error}"
 
@@ -193,6 +195,8 @@ class Execution:
         """Undo in reverse; gives when traffic was back, if it had left, and what could not be undone."""
         back_at, stuck = None, list[str]()
         for begun in reversed(self._begun):
+            if stuck and begun.step.kind == "prepare":
+                break  # what is stuck needs the release that this would remove
             started = time.monotonic()
             self._try_to_write("undo", step=begun.number)
             try:

@@ -107,13 +107,13 @@ class Serving:
     def end_canary(self, slot: str, release_id: str) -> str:
         """All users to the release before, which has most of them anyway: whether it is well is not asked."""
         record = self.target.record(release_id)
-        self.router.route([self._share(slot, record)], record.ports.router)
+        self.router.route([self._share(slot, record)], record.ports.router, everywhere=True)
         return f"all traffic goes to {slot}"
 
     def switch_back(self, slot: str, release_id: str) -> str:
         """All users to the release before; to nothing if there was none."""
         if release_id:
-            return self._switch(slot, self.target.record(release_id))
+            return self._switch(slot, self.target.record(release_id), everywhere=True)
         self.router.close()
         return "no release before this one: the router answers 502"
 
@@ -128,8 +128,10 @@ class Serving:
         answer, health, told = self._ask_slot(slot, record), record.deploy.health, self._told(record)
         return "" if good(answer, health, told) else why_not([answer], health, told)
 
-    def _switch(self, slot: str, record: Record) -> str:
-        self.router.route([self._share(slot, record)], record.ports.router)
+    def _switch(self, slot: str, record: Record, *, everywhere: bool = False) -> str:
+        if not everywhere and not self.router.runs():  # removed by hand, perhaps
+            self.engine.bring_services(record)
+        self.router.route([self._share(slot, record)], record.ports.router, everywhere=everywhere)
         self._verify_router(record)
         companions = self.engine.take_over(slot, record)
         return f"traffic goes to {slot}, checked through the router{companions and f'; {companions}'}"

@@ -52,12 +52,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A step that was begun and not undone, with what is needed to undo it, and whether it was done to its end."""
+    """A step that was begun and not undone, with what is needed to undo it.
+
+    Attributes:
+        ended: whether it was done to its end.
+        undoing: whether somebody has begun to undo it.
+    """
 
     step: Step
     facts: dict[str, Any]
     number: int
     ended: bool = False
+    undoing: bool = False
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +177,8 @@ class _Folding:
             self._begun[entry.step] = Begun(_step(self._opened.plan, entry.step), entry.facts, entry.step)
         elif entry.event == "end" and entry.step in self._begun:
             self._begun[entry.step] = msgspec.structs.replace(self._begun[entry.step], ended=True)
+        elif entry.event == "undo" and entry.step in self._begun:
+            self._begun[entry.step] = msgspec.structs.replace(self._begun[entry.step], undoing=True)
         elif entry.event == "undone":
             self._begun.pop(entry.step, None)
         elif entry.event == "close":

@@ -17,8 +17,11 @@ from cicd.core.watch import Answer
 class Router(Protocol):
     """Sends the traffic of an environment to its slots, and tells what was answered."""
 
-    def route(self, shares: Sequence[Share], port: int) -> None:
+    def route(self, shares: Sequence[Share], port: int, *, everywhere: bool = False) -> None:
         """Send new requests by these shares, one user always to the same slot; those under way end where they are.
+
+        Args:
+            everywhere: whether to go on with the other hosts where it fails on one; the first error is raised then.
 
         Raises:
             RouterFailed: the shares are not in force. PortInUse.

@@ -9,6 +9,7 @@ from cicd.adapters.routers.share import Share
 from cicd.core.health import Probe
 from cicd.core.release import Record
 from cicd.core.watch import Answer
+from cicd.errors import CicdError
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,18 @@ class FleetRouter:
 
     routers: Sequence[Nginx]
 
-    def route(self, shares: Sequence[Share], port: int) -> None:
+    def route(self, shares: Sequence[Share], port: int, *, everywhere: bool = False) -> None:
+        failed: list[CicdError] = []
         for number, router in enumerate(self.routers):
-            router.route([replace(share, addresses=share.addresses[number : number + 1]) for share in shares], port)
+            own = [replace(share, addresses=share.addresses[number : number + 1]) for share in shares]
+            try:
+                router.route(own, port)
+            except CicdError as error:
+                failed.append(error)
+                if not everywhere:
+                    break
+        if failed:
+            raise failed[0]
 
     def ask(self, record: Record) -> list[Probe]:
         return [answer for router in self.routers for answer in router.ask(record)]

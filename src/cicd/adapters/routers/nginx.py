@@ -61,7 +61,7 @@ class Nginx:
     def folder(self) -> Path:
         return self.target.folder / "router"
 
-    def route(self, shares: Sequence[Share], port: int) -> None:
+    def route(self, shares: Sequence[Share], port: int, *, everywhere: bool = False) -> None:
         self._lay_out()
         self._rotate()
         text, manner = active(shares), self.manner(port)
