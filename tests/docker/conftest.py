@@ -21,6 +21,7 @@ REASONS: list[str] = []  # why there was no lab when it was first asked for: it 
 REQUIRED = "CICD_LAB_REQUIRED"  # set where a lab that cannot be is an error, as in CI
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
@@ -59,7 +60,7 @@ def _or_skip(make: Callable[[], Made]) -> Made:
             raise Unavailable(REASONS[0])
         return make()
     except Unavailable as why:
+        REASONS[:] = [str(why)]
         if os.environ.get(REQUIRED):
             raise
-        REASONS[:] = [str(why)]
         pytest.skip(f"no Docker here: {why}")

@@ -71,8 +71,9 @@ class Lab:
         run = machine.folder / "run"
         self._daemon = Daemon(machine, run, run, machine.folder / "docker", ["--bridge", self._bridge("e").name])
         machine.start(["mkdir", str(run)])
-        self._daemon.start()
-        self._daemon.wait()
+        with network.one_at_a_time():
+            self._daemon.start()
+            self._daemon.wait()
         return self._daemon.engine
 
     @functools.cached_property

@@ -108,6 +108,6 @@ def wait_for(done: Callable[[], bool], failed: Callable[[], bool], log: Path) ->
     end = time.monotonic() + PATIENCE
     while not done():
         if failed() or time.monotonic() > end:
-            said = log.read_text(errors="replace").strip().splitlines()
-            raise Unavailable(f"{log} ends with: {said[-1][-500:] if said else 'nothing'}")
+            said = " ".join(log.read_text(errors="replace").splitlines()[-3:])
+            raise Unavailable(f"{log} ends with: {said[-500:] or 'nothing'}")
         time.sleep(0.05)

@@ -33,7 +33,7 @@ class Bridge:
         """`kind`: e for containers of this machine's engine, h for hosts."""
         name = f"lab{os.getpid()}{kind}"
         remove(name)
-        with _one_at_a_time():
+        with one_at_a_time():
             made = cls(name, _free_subnet())
             ip("link", "add", name, "type", "bridge")
             ip("addr", "add", f"{made.address}/{made.subnet.prefixlen}", "dev", name)
@@ -62,6 +62,14 @@ def remove(name: str) -> None:
             subnets = [f"{one['local']}/{one['prefixlen']}" for one in entry["addr_info"] if one["family"] == "inet"]
             _remove_rules(name, [ipaddress.ip_interface(subnet).network for subnet in subnets])
         ip("link", "delete", name)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Of all labs on this machine: for what looks what is free and takes it, as a dockerd that starts does, too."""
+    with Path(tempfile.gettempdir(), "cicd-lab.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def remove_left_over() -> None:
@@ -109,11 +117,3 @@ def _free_subnet() -> ipaddress.IPv4Network:
         if not any(subnet.overlaps(one) for one in taken):
             return subnet
     raise RuntimeError(f"every subnet of {POOL} is taken here")
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Of all labs on this machine."""
-    with Path(tempfile.gettempdir(), "cicd-lab.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
