@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cicd.adapters.process import output, run
 from cicd.adapters.runner import Runner
 from cicd.adapters.tools import compose_command
 from cicd.core.compose import Shape, local_paths, port_of, problems, shape, with_env_files
-from cicd.core.release import digest
+from cicd.core.release import digest, redact
 from cicd.errors import CommandFailed, ConfigError
 
 IMAGE = "cicd.invalid/image"  # stands for the release's image until it is named
@@ -33,7 +34,7 @@ def read_layout(source: Source, settings: Mapping[str, str], runner: Runner, *, 
     """
     public = render(source, runner, {}, PUBLIC)
     found = shape(public, source.deploy.service, source.deploy.companions)
-    model = read_model(source, found, settings, runner) if whole else {}
+    model = read_model(source, settings, runner) if whole else {}
     paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
     shipped = {path: _digest_of(path) for path in paths if _is_in_git(source.folder, path)}
     return Layout(
@@ -46,10 +47,17 @@ def read_layout(source: Source, settings: Mapping[str, str], runner: Runner, *, 
     )
 
 
-def read_model(source: Source, found: Shape, settings: Mapping[str, str], runner: Runner) -> dict[str, Any]:
-    """The model with all variables filled in. Raises ConfigError."""
+def read_model(source: Source, settings: Mapping[str, str], runner: Runner) -> dict[str, Any]:
+    """The model with all variables filled in, without services whose profile is off. Raises ConfigError."""
     own = {"IMAGE": IMAGE, "CICD_RELEASE": RELEASE, "CICD_ENVIRONMENT": source.environment}
-    model = render(source, runner, {**settings, **own}, ("--no-env-resolution",))
+    with redacted(settings.values()):
+        model = render(source, runner, {**settings, **own}, ("--no-env-resolution",))
+    if source.deploy.service not in (model.get("services") or {}):
+        raise ConfigError(
+            f"{', '.join(source.compose)}: services.{source.deploy.service}: none of its profiles is on",
+            next_step="take `profiles` from it, or name one with COMPOSE_PROFILES under `deploy.env`",
+        )
+    found = shape(model, source.deploy.service, source.deploy.companions)
     wrong = problems(model, found, port_of(model["services"][found.service], source.deploy.port))
     if wrong:
         raise ConfigError(
@@ -62,7 +70,11 @@ def read_model(source: Source, found: Shape, settings: Mapping[str, str], runner
 
 
 def render(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
-    """Compose's own reading of the files, as JSON. `variables` fill them in; no text of an error has their values."""
+    """Compose's own reading of the files, as JSON. `variables` fill them in, and errors may quote their values.
+
+    Raises:
+        ConfigError: a file is not there or wrong, or a variable has no value; all of these are named.
+    """
     files = [part for path in source.compose for part in ("--file", str(source.folder / path))]
     absent = [path for path in source.compose if not (source.folder / path).is_file()]
     if absent:
@@ -87,6 +99,15 @@ def render(source: Source, runner: Runner, variables: Mapping[str, str], options
         return dict(json.loads(output([*command, "config", "--format=json", *options], env=env)))
     except (CommandFailed, ValueError) as error:
         raise ConfigError(f"{', '.join(source.compose)} cannot be read: {error}") from error
+
+
+@contextmanager
+def redacted(values: Iterable[str]) -> Iterator[None]:
+    """Errors in here have none of these values, which Compose quotes when it cannot use them."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(redact(error.what, values), cause=error.cause, next_step=error.next_step) from None
 
 
 def _named(unset: Sequence[str]) -> str:
