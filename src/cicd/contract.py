@@ -67,6 +67,7 @@ READ_LEDGER = Permission("deployments: read", "the ledger")
 READ_LOCK = Permission("contents: read", "the lock, and how commits stand to each other")
 APPROVALS = Permission("actions: read", "the environment's protection, and who approved")
 ISSUES = Permission("issues: write", "the issue that asks for an approval")
+ATTESTED = Permission("attestations: read", "where the config has `attestation:`")
 CHECKS = Permission("checks: read` and `statuses: read", "where the config has `checks:`")
 
 VARIABLES = {
@@ -75,6 +76,8 @@ VARIABLES = {
     "CICD_HOME": "Folder in which environments with tools and dependencies are kept. Empty: `$RUNNER_TEMP`, else"
     " `$XDG_CACHE_HOME/cicd`, else `~/.cache/cicd`. What outlives a job is then installed below `CICD_TARGET`.",
     "CICD_GITHUB_PATIENCE": "Seconds that a call of GitHub's API may take with all its repetitions; 30 if empty.",
+    "CICD_TRUSTED_ROOT": "File with the roots by which attestations are verified, as `gh attestation trusted-root`"
+    " prints them, where Sigstore's own cannot be reached. Empty: `gh` fetches and checks them.",
     "CICD_INPUT_<NAME>": "An input, as the actions pass it on; an option of the command line goes before it.",
     "GITHUB_TOKEN": "The token where `token` is not given outside of a workflow; `GH_TOKEN` does as well.",
     "GITHUB_REPOSITORY": "`owner/name`: whose ledger and locks are meant.",
@@ -335,8 +338,8 @@ COMMANDS = {
             ),
             "actions/run-suite",
         ),
-        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS)),
-        Command("approve", Approve, RELEASE_OUTPUTS, permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ISSUES)),
+        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED)),
+        Command("approve", Approve, RELEASE_OUTPUTS, permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED, ISSUES)),
         Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback", (LOCK, LEDGER, APPROVALS)),
         Command("recover", Recover, permissions=(LOCK, LEDGER)),
         Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS)),

@@ -179,6 +179,12 @@ class RegistryDenied(CicdError):
     code, reason = 58, "registry-denied"
 
 
+class NotAttested(CicdError):
+    """Nothing proves that the image was built by whom the config demands."""
+
+    code, reason = 59, "not-attested"
+
+
 class NothingToRollBackTo(CicdError):
     """No other release was ever stable in this environment."""
 

@@ -17,7 +17,8 @@ from cicd.core.compose import filled, shape
 from cicd.core.compose_files import Network, Router, Slot, base_file, file_text, slot_file
 from cicd.core.config import Deploy
 from cicd.errors import ConfigError
-from tests.docker.engine import Unavailable, client
+from tests.docker.engine import client
+from tests.docker.machine import Unavailable
 from tests.fakes import runner as fake_runner
 
 pytestmark = pytest.mark.real

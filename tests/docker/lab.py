@@ -7,6 +7,7 @@ Everything that it starts ends with it, and with the process that it is in.
 """
 
 import functools
+import itertools
 import os
 import shutil
 import subprocess
@@ -38,6 +39,7 @@ PROGRAMS = {
     "setpriv": "util-linux",
     "ip": "iproute2",
 }
+SYSTEM = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 REVISION = "org.opencontainers.image.revision"
 
 
@@ -45,11 +47,11 @@ class Lab:
     """What tests of Docker need; each thing is made when it is first asked for."""
 
     def __init__(self) -> None:
-        if why := missing():
-            raise Unavailable(why)
+        require("docker", "docker-registry", "busybox", "setpriv")
         remove_left_over()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self.hosts: list[Host] = []
+        self._numbers = itertools.count(1)
         self._daemon: Daemon | None = None
         self._bridges: dict[str, Bridge] = {}
 
@@ -64,10 +66,11 @@ class Lab:
         """The engine of this machine: the one that is there, else one of ours. Published ports are on 127.0.0.1."""
         if found := existing(client(self.folder)):
             return found
+        require_namespaces()
         machine = Machine(self.folder / "e", "lab-engine")
-        self._daemon = Daemon(machine, machine.folder / "run", machine.folder / "run", machine.folder / "docker")
-        self._daemon.options = ["--bridge", self._bridge("e").name]
-        machine.start(["mkdir", str(self._daemon.run)])
+        run = machine.folder / "run"
+        self._daemon = Daemon(machine, run, run, machine.folder / "docker", ["--bridge", self._bridge("e").name])
+        machine.start(["mkdir", str(run)])
         self._daemon.start()
         self._daemon.wait()
         return self._daemon.engine
@@ -77,15 +80,24 @@ class Lab:
         return Registry.start(self.folder / "registry")
 
     def more_hosts(self, count: int) -> list[Host]:
-        """At least so many hosts: those that are there, and new ones; the first of them."""
+        """So many new hosts, with nothing on them."""
+        require_namespaces()
         bridge = self._bridge("h")
         new = []
-        for number in range(len(self.hosts) + 1, count + 1):
-            new.append(Host.prepare(self.folder, number, bridge, self.registry.port))
+        for number in itertools.islice(self._numbers, count):
+            new.append(Host.at(self.folder, number, bridge))
             self.hosts.append(new[-1])
+            new[-1].start(self.registry.port)
         for host in new:
             host.wait()
-        return self.hosts[:count]
+        return new
+
+    def end_hosts(self) -> None:
+        """End all hosts, and remove them."""
+        for host in self.hosts:
+            host.end()
+            shutil.rmtree(host.machine.folder, ignore_errors=True)
+        self.hosts.clear()
 
     def image(
         self,
@@ -118,8 +130,7 @@ class Lab:
 
     def end(self) -> None:
         """End everything, and remove it."""
-        for host in self.hosts:
-            host.end()
+        self.end_hosts()
         if self._daemon:
             self._daemon.machine.end()
             network.remove_networks_of(self._daemon.data)
@@ -136,31 +147,32 @@ class Lab:
         return self._bridges[kind]
 
 
-def missing() -> str:
-    """Why no engine of ours can run here; empty if one can, as far as one sees before it is tried."""
-    if sys.platform != "linux":
-        return f"the lab needs Linux, and this is {sys.platform}"
-    if os.geteuid():
-        return "the lab needs root, to make namespaces and networks"
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    lacking = [program for program in PROGRAMS if not shutil.which(program, path=path)]
-    if lacking:
+def require(*programs: str) -> None:
+    """Raises Unavailable when programs are missing, with the packages that have them."""
+    if lacking := [program for program in programs if not shutil.which(program, path=SYSTEM)]:
         packages = " ".join(sorted({PROGRAMS[program] for program in lacking}))
-        return f"{', '.join(lacking)} not found; next step: apt-get install {packages}"
-    if not any(" cgroup" in line for line in Path("/proc/self/mountinfo").read_text().splitlines()):
-        return "there are no cgroups here, and Docker needs them"
-    tried = subprocess.run(
-        ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "true"], capture_output=True, check=False
-    )
+        raise Unavailable(f"{', '.join(lacking)} not found; next step: apt-get install {packages}")
+
+
+def require_namespaces() -> None:
+    """Raises Unavailable when no engine of ours can run here, as far as one sees before it is tried."""
+    if sys.platform != "linux":
+        raise Unavailable(f"an engine of ours needs Linux, and this is {sys.platform}")
+    if os.geteuid():
+        raise Unavailable("an engine of ours needs root, to make namespaces and networks")
+    require(*PROGRAMS)
+    if " - cgroup" not in Path("/proc/self/mountinfo").read_text() and not shutil.which("cgroupfs-mount"):
+        raise Unavailable("cgroups are not mounted, and Docker needs them; next step: apt-get install cgroupfs-mount")
+    argv = ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--mount-proc", "true"]
+    tried = subprocess.run(argv, capture_output=True, text=True, check=False)
     if tried.returncode:
-        return f"namespaces cannot be made here: {tried.stderr.decode().strip()}"
-    return ""
+        raise Unavailable(f"namespaces cannot be made here: {tried.stderr.strip()}")
 
 
 def existing(settings: Path) -> Engine | None:
     """The engine that answers on DOCKER_HOST or where Docker puts its socket."""
     given = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    found = Engine(Path(given.removeprefix("unix://")), settings)
+    found = Engine(Path(given.removeprefix("unix://")), settings, ours=False)
     return found if given.startswith("unix://") and found.socket.exists() and found.answers() else None
 
 

@@ -89,12 +89,12 @@ def _digest(content: bytes) -> str:
 
 def libraries(programs: Iterable[Path]) -> dict[str, Entry]:
     """The shared libraries that programs and libraries need, where the loader looks for them."""
-    told = [_needed(path) for path in programs]
-    return {found.lstrip("/"): Entry(file=Path(found)) for one in told for found in one}
+    found = {os.path.normpath(path) for program in programs for path in _needed(program)}
+    return {path.lstrip("/"): Entry(file=Path(path)) for path in found}
 
 
-def _needed(path: Path) -> list[str]:
-    said = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False).stdout
+def _needed(program: Path) -> list[str]:
+    said = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
     return re.findall(r"^\t(?:\S+ => )?(/\S+) \(0x", said, re.MULTILINE)
 
 

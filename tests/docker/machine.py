@@ -3,7 +3,9 @@
 Each has a first process, ended with the lab's; when that ends, the kernel ends everything in it.
 """
 
+import os
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -15,9 +17,19 @@ import psutil
 PATIENCE = 60.0  # seconds; an engine starts in one, but machines are shared
 
 # What is written to the open file is seen outside even when the setup hides the folder that the file is in.
-FIRST = (
-    'exec 9>"$0"; hostname "$1"; shift; set -e; "$@"; echo ready >&9; exec 9>&-; while :; do sleep 3600 & wait; done'
-)
+FIRST = """set -e
+exec 9>"$0"
+hostname "$1"
+shift
+grep -q ' - cgroup' /proc/self/mountinfo || cgroupfs-mount
+"$@"
+echo ready >&9
+exec 9>&-
+while :; do
+  sleep 3600 &
+  wait
+done
+"""
 
 
 class Unavailable(Exception):
@@ -43,7 +55,7 @@ class Machine:
     _launched: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, setup: Sequence[str] = ("true",)) -> None:
-        """Make it. Only in the main thread: when the thread that started it ends, so does it. `setup` runs in it first."""
+        """Make it; `setup` runs in it first. Only in the main thread: it ends with the thread that started it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         ready, log = self.folder / "ready", self.folder / "first.log"
         unshare = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc"]
@@ -82,11 +94,12 @@ class Machine:
         """End everything in it."""
         if not self._holder:
             return
-        self._holder.kill()
+        if self.first and self._holder.poll() is None:
+            os.kill(self.first, signal.SIGKILL)  # the holder's child, so its pid is nobody else's until the holder ends
+        else:
+            self._holder.kill()
         for process in (self._holder, *self._launched):
             process.wait()
-        while self.first and psutil.pid_exists(self.first):
-            time.sleep(0.01)
         self._holder = None
 
 

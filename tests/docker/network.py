@@ -1,17 +1,20 @@
 """Bridges of the lab in this machine's network, and the removal of what an engine leaves there."""
 
 import contextlib
+import fcntl
 import ipaddress
 import json
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 NAMED = re.compile(r"lab(\d+)[eh]")  # an interface of ours, with the pid of who made it
-POOL = ipaddress.ip_network("10.213.0.0/16")
+POOL, SIZE = ipaddress.IPv4Network("10.213.0.0/16"), 20  # 16 labs at a time, of 4,000 hosts each
 
 
 def ip(*arguments: str) -> str:
@@ -30,10 +33,11 @@ class Bridge:
         """`kind`: e for containers of this machine's engine, h for hosts."""
         name = f"lab{os.getpid()}{kind}"
         remove(name)
-        made = cls(name, _free_subnet())
-        ip("link", "add", name, "type", "bridge")
-        ip("addr", "add", f"{made.address}/{made.subnet.prefixlen}", "dev", name)
-        ip("link", "set", name, "up")
+        with _one_at_a_time():
+            made = cls(name, _free_subnet())
+            ip("link", "add", name, "type", "bridge")
+            ip("addr", "add", f"{made.address}/{made.subnet.prefixlen}", "dev", name)
+            ip("link", "set", name, "up")
         return made
 
     @property
@@ -100,7 +104,16 @@ def _free_subnet() -> ipaddress.IPv4Network:
     taken = [
         ipaddress.ip_network(route["dst"]) for route in json.loads(ip("-json", "-4", "route")) if "/" in route["dst"]
     ]
-    for subnet in POOL.subnets(new_prefix=24):
+    for place in range(0, POOL.num_addresses, 1 << (32 - SIZE)):
+        subnet = ipaddress.IPv4Network((int(POOL[place]), SIZE))
         if not any(subnet.overlaps(one) for one in taken):
             return subnet
     raise RuntimeError(f"every subnet of {POOL} is taken here")
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Of all labs on this machine."""
+    with Path(tempfile.gettempdir(), "cicd-lab.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

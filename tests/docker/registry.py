@@ -24,7 +24,7 @@ PATIENCE = 20.0  # seconds to its first answer
 
 @dataclass
 class Registry:
-    """Debian's docker-registry. `folder`: where it keeps what it has; `port`: of 127.0.0.1, the same after a restart."""
+    """Debian's docker-registry. `folder`: of what it has; `port`: of 127.0.0.1, the same after a restart."""
 
     folder: Path
     port: int

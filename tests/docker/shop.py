@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cicd.adapters.runner import Runner
-from cicd.commands import promote, rollback
+from cicd.commands import plan, promote, rollback
 from cicd.commands.read import Project, site_of_target
-from cicd.contract import Promote, Rollback
+from cicd.contract import Plan, Promote, Rollback
 from cicd.core.results import Result
 from tests.commands.site import free_ports, passed_on
 from tests.docker.engine import Engine
@@ -157,6 +157,12 @@ class Shop:
             **inputs,
         )
         return promote.promote(given, self.runner(), self.project(), self.hub)  # type: ignore[arg-type]
+
+    def plan(self, image: str, runner: Runner | None = None) -> Result:
+        who = runner or self.runner()
+        given = Plan(environment="production", image=image, working_directory=str(self.repository), token="t")
+        project = Project.of(str(self.repository), ".github/cicd.yml", "production", who)
+        return plan.plan(given, who, project, self.hub)  # type: ignore[arg-type]
 
     def rollback(self, **inputs: str) -> Result:
         given = Rollback(environment="production", working_directory=str(self.repository), **inputs)

@@ -54,3 +54,19 @@ def test_two_hosts_switch_together_or_not_at_all(tmp_path: Path, lab: Lab, hosts
     assert [shop.ask(host=number)[0] for number in (0, 1)] == [second.outputs["release"]] * 2
     back = shop.rollback()
     assert [shop.ask(host=number)[0] for number in (0, 1)] == [first.outputs["release"]] * 2, back.message
+
+
+def test_a_job_without_a_key_plans_what_one_with_a_key_carries_out(
+    tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]
+) -> None:
+    """The plan comes before the approval, and the environment's secrets after it."""
+    shop = Shop(tmp_path, lab, hosts(1))
+    shop.promote(shop.release("v1"))
+    image = shop.release("v2")
+    with_key = shop.plan(image)
+    stranger = shop.runner()
+    stranger.ssh_key = ""
+    without = shop.plan(image, stranger)
+    assert without.outputs["plan"] == with_key.outputs["plan"]
+    assert "not seen from here" in without.data["notes"][0]
+    assert shop.promote(image, plan=without.outputs["plan"]).outputs["verdict"] == "stable"

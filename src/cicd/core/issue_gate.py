@@ -79,11 +79,14 @@ def _wanted(asked: Asked) -> str:
     )
 
 
+OUR_TAGS = re.compile("</?code>")  # the only ones in a plan
+
+
 def says_what_it_asks(text: str, asked: Asked) -> bool:
     """Whether an issue shows people what its mark says, with the plan of that hash, and hides nothing else."""
     lines = text.replace("\r\n", "\n").rstrip()
     shown, wanted = lines.removesuffix(_wanted(asked)), _wanted(asked)
-    return lines.endswith(wanted) and "<" not in shown and f"\nPlan `{asked.plan}`\n" in f"\n{shown}"
+    return lines.endswith(wanted) and "<" not in OUR_TAGS.sub("", shown) and f"\nPlan `{asked.plan}`\n" in f"\n{shown}"
 
 
 def read_asked(text: str) -> Asked | None:

@@ -14,6 +14,7 @@ from starlette.routing import Route as Path_
 from cicd.localhub import (
     admin,
     admin_runs,
+    attestations,
     branch_policies,
     check_annotations,
     checks,
@@ -51,7 +52,7 @@ LIMITS = {"app": 1000, "user": 5000}  # requests an hour, as on GitHub
 _PARTS = [
     *(root, users, repos, contents, statuses, checks, check_annotations, commits, refs, objects, trees),
     *(environments, branch_policies, workflows, dispatches, runs, reviews),
-    *(deployments, deployment_statuses, issues, comments, labels, graphql),
+    *(deployments, deployment_statuses, issues, comments, labels, attestations, graphql),
 ]
 GITHUB_ROUTES: list[Route] = [route for part in _PARTS for route in part.ROUTES]
 LOCAL_ROUTES: list[Route] = [*admin.ROUTES, *admin_runs.ROUTES, *jobs.ROUTES]

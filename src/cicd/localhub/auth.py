@@ -15,7 +15,17 @@ from cicd.localhub.store import Db, Row, insert, now, one
 
 BOT = 41898282  # the user behind every run's token
 LEVELS = {"none": 0, "read": 1, "write": 2}
-SCOPES = ("actions", "administration", "checks", "contents", "deployments", "issues", "metadata", "statuses")
+SCOPES = (
+    "actions",
+    "administration",
+    "attestations",
+    "checks",
+    "contents",
+    "deployments",
+    "issues",
+    "metadata",
+    "statuses",
+)
 # What a run's token may do unless it is told: GitHub's permissive default. It never administers environments.
 RUN_PERMISSIONS = {scope: "write" for scope in SCOPES if scope not in ("administration", "metadata")}
 

@@ -40,9 +40,13 @@ class Store:
         db = self._connection()
         version = db.execute("PRAGMA user_version").fetchone()["user_version"]
         if version == 0:
-            db.executescript(resources.files(__package__).joinpath("tables.sql").read_text())
+            self._make(db, "tables.sql")
         elif version != 1:
             raise sqlite3.DatabaseError(f"{path} was written by another version of LocalHub ({version})")
+        self._make(db, "attestations.sql")
+
+    def _make(self, db: Db, script: str) -> None:
+        db.executescript(resources.files(__package__).joinpath(script).read_text())
 
     def _connection(self) -> Db:
         db: Db | None = getattr(self._local, "db", None)

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from cicd.adapters.docker import Container, Docker
-from cicd.adapters.engines.compose_file import IMAGE, RELEASE, read_layout
+from cicd.adapters.engines.compose_file import IMAGE, RELEASE
 from cicd.adapters.engines.compose_network import made_network
-from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.engines.layout import Layout
 from cicd.adapters.http import probe
 from cicd.adapters.process import Completed
 from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, main
@@ -90,9 +90,6 @@ class ComposeEngine:
         packed = self.docker.packed(reference, found.folder if found else "/")
         texts = read_texts(io.BytesIO(packed), suffixes)  # all below the folder's own name
         return {str(PurePosixPath(*PurePosixPath(path).parts[1:])): text for path, text in texts.items()}
-
-    def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
-        return read_layout(source, settings, self.runner, whole=whole)
 
     def has(self, release_id: str) -> bool:
         return self.target.has(release_id)

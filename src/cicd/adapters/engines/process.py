@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.engines.layout import Layout
 from cicd.adapters.http import probe
 from cicd.adapters.output import tail
 from cicd.adapters.ports import HOST, require_free
@@ -80,9 +80,6 @@ class ProcessEngine:
 
     def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
         return read_texts(image_path(self.target.root, image), suffixes)
-
-    def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
-        return Layout()
 
     def has(self, release_id: str) -> bool:
         return self.target.has(release_id)

@@ -30,15 +30,16 @@ def host_of(address: str, runner: Runner) -> Host:
             next_step="write `local` or `ssh://user@host:port` under environments.<name>.hosts",
         )
     name = f"ssh://{parts.netloc}"
-    if name not in _known:
+    known = (name, runner.ssh_key, runner.known_hosts)
+    if known not in _known:
         given = {"identity_file": runner.ssh_key.strip() + "\n", "known_hosts": runner.known_hosts.strip() + "\n"}
         files = {option: _private_file(text) for option, text in given.items() if text.strip()}
-        _known[name] = SshHost(name, runner.env, **files)
-        atexit.register(_known[name].close)
-    return _known[name]
+        _known[known] = SshHost(name, runner.env, **files)
+        atexit.register(_known[known].close)
+    return _known[known]
 
 
-_known: dict[str, SshHost] = {}  # one connection for all who ask
+_known: dict[tuple[str, str, str], SshHost] = {}  # one connection for all who ask in the same way
 
 
 def _private_file(text: str) -> Path:

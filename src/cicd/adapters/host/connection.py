@@ -25,7 +25,7 @@ from cicd.adapters.host.trouble import NO_FALLBACK, PASSING, explain
 from cicd.adapters.process import Dialogue
 from cicd.errors import CicdError, HostRefused, HostUnreachable
 
-SESSIONS = 7  # besides the keeper's; sshd lets a connection have 10: MaxSessions of sshd_config(5)
+SESSIONS = 7  # besides the keeper's and the next one; sshd lets a connection have 10: MaxSessions of sshd_config(5)
 PATIENCE = 40.0  # seconds in which a connection must be made, with all repetitions
 READY = 30.0  # seconds that one attempt may take
 SIGN = 5.0  # seconds between signs of life
@@ -71,6 +71,7 @@ class Connection:
         self._options = {**OPTIONS, **options}
         self._env = env
         self._master: _Master | None = None
+        self._next: Dialogue | None = None
         self._making = threading.Lock()
         self._room = threading.BoundedSemaphore(SESSIONS)
         self._forwards: dict[str, int] = {}
@@ -83,8 +84,7 @@ class Connection:
     def session(self) -> Iterator[Session]:
         """A session in which nothing runs yet. Raises HostUnreachable, HostRefused."""
         with self._room:
-            master = self._made()
-            dialogue = Dialogue(master.argv(self.name, scripts.COMMAND), env=self._env)
+            master, dialogue = self._opened()
             try:
                 yield Session(dialogue, secrets.token_hex(16), lambda: master.alive and dialogue.running)
             finally:
@@ -117,18 +117,36 @@ class Connection:
     def close(self) -> None:
         """End the connection, and what runs in it."""
         with self._making:
-            if self._master:
-                self._master.close()
-            self._master = None
+            self._let_go()
             self._forwards.clear()
+
+    def _let_go(self) -> None:
+        next_one, self._next = self._next, None
+        if next_one:
+            next_one.end()
+        master, self._master = self._master, None
+        if master:
+            master.close()
+
+    def _opened(self) -> tuple["_Master", Dialogue]:
+        """A session. The next one is opened ahead: that takes two round trips, and a login over there."""
+        master = self._made()
+        with self._making:
+            ready, self._next = self._next, None
+            if ready and not (ready.running and master is self._master):
+                ready.end()
+                ready = None
+            argv = master.argv(self.name, scripts.COMMAND)
+            now = ready or Dialogue(argv, env=self._env)
+            if master is self._master:
+                self._next = Dialogue(argv, env=self._env)
+            return master, now
 
     def _made(self) -> "_Master":
         with self._making:
             if self._master and self._master.alive:
                 return self._master
-            if self._master:
-                self._master.close()
-                self._master = None
+            self._let_go()
             self._master = self._connect()
             for address, port in self._forwards.items():
                 self._master.forward(self.name, address, port)
