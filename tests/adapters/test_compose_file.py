@@ -258,3 +258,15 @@ def test_no_engine_is_needed(tmp_path: Path, job: Runner) -> None:
     without = Runner({**job.env, "DOCKER_HOST": "unix:///nowhere"})
     found = read_layout(source(nasty(tmp_path), "compose.yml"), {}, without, whole=True)
     assert set(found.model["services"]) == {"api", "db", "migrate", "worker"}
+
+
+def test_a_dotenv_file_counts_only_if_git_has_it(tmp_path: Path, job: Runner) -> None:
+    text = "services: {api: {image: x, expose: [8000], hostname: '${LAPTOP:-kept}'}}"
+    for folder, files, untracked, expected in (
+        (tmp_path / "outside", {}, {".env": "LAPTOP=mine"}, "kept"),
+        (tmp_path / "within", {".env": "LAPTOP=ours"}, {}, "ours"),
+    ):
+        folder.mkdir()
+        made = repository(folder, {"compose.yml": text, **files}, untracked)
+        model = read_layout(source(made, "compose.yml"), {}, job, whole=True).model
+        assert model["services"]["api"]["hostname"] == expected
