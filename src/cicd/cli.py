@@ -50,6 +50,7 @@ EPILOG = """examples:
   bin/cicd promote --environment staging --image sha256:… --dry-run
   bin/cicd status                             what runs where, and what one could go back to
   bin/cicd doctor                             what would stand in the way of a promotion, and how to mend it
+  bin/cicd parity                             in which settings environments differ
   bin/cicd rollback --environment production  back to the last healthy release
 
 `cicd COMMAND --help` has examples. Day to day: docs/operations.md.

@@ -7,6 +7,8 @@
 from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any
 
+from cicd.core.parity import FAIL_ON
+
 TOKEN = "${{ github.token }}"  # noqa: S105 - an expression, not a token
 
 
@@ -261,6 +263,21 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Parity:
+    """Say in which settings environments differ, by their compose files and the config."""
+
+    environments: str = given("Environments of the config to compare, separated by spaces; empty: all of them.")
+    fail_on: str = given(
+        "What must not differ: versions of images (`versions`), also which services there are (`services`), any setting"
+        " that is not secret (`any`).",
+        "none",
+        choices=FAIL_ON,
+    )
+    config: str = config_input()
+    working_directory: str = directory_input()
+
+
+@dataclass(frozen=True)
 class Lock:
     """Lock an environment for a while: nothing is promoted or rolled back until it is unlocked."""
 
@@ -351,6 +368,7 @@ COMMANDS = {
             permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS),
         ),
         Command("status", Status, permissions=(READ_LOCK, READ_LEDGER)),
+        Command("parity", Parity, (Output("differences", "In how many settings, secret ones left out, they differ."),)),
         Command("lock", Lock, permissions=(LOCK, READ_LEDGER)),
         Command("unlock", Unlock, permissions=(LOCK, READ_LEDGER)),
     )

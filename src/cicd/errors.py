@@ -324,6 +324,12 @@ class ReportInvalid(CicdError):
     code, reason = 63, "report-invalid"
 
 
+class EnvironmentsDiffer(CicdError):
+    """Environments differ in what `fail-on` of parity names."""
+
+    code, reason = 64, "environments-differ"
+
+
 class ToolMissing(CicdError):
     """A program that is needed is not there."""
 

@@ -35,6 +35,9 @@ cicd plan --environment staging --image "$IMAGE"             what would happen, 
     "status": """\
 cicd status
 cicd status --json""",
+    "parity": """\
+cicd parity                                                  in which settings environments differ
+cicd parity --environments "staging production" --fail-on versions""",
     "lock": """\
 cicd lock --environment production --reason "sale" --for 2h
 cicd lock --environment production --reason "until I say so" """.rstrip(),

@@ -1,5 +1,7 @@
 """The files that are made of a project's Compose model: the shared services with the router, and a slot's."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -121,6 +123,16 @@ def slot_file(model: Model, shape: Shape, slot: Slot, network: Network, labels: 
         "networks": {**networks, "cicd": {"name": network.name, "external": True}},
         "volumes": volumes,
     }
+
+
+# Signs that YAML knows only by their number. https://yaml.org/spec/1.2.2/#51-character-set
+UNPRINTABLE = re.compile("[\\x7f-\\x9f\\u2028\\u2029\\ufeff\\ufffe\\uffff]")
+
+
+def file_text(file: Mapping[str, Any]) -> str:
+    """A made file as Compose can read it: JSON that is YAML, too, which has no number for half a sign (surrogates)."""
+    text = json.dumps(file, indent=1, sort_keys=True, ensure_ascii=False)
+    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def in_slot(service: str, slot: str) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from cicd.adapters.compose_file import read_layout
 from cicd.adapters.engines.compose import ComposeEngine
+from cicd.adapters.engines.compose_file import read_layout
 from cicd.adapters.engines.fleet import Fleet
 from cicd.adapters.engines.layout import Layout, Source
 from cicd.adapters.engines.process import ProcessEngine

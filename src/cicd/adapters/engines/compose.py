@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from cicd.adapters.compose_file import IMAGE, RELEASE
 from cicd.adapters.docker import Container, Docker
+from cicd.adapters.engines.compose_file import IMAGE, RELEASE
 from cicd.adapters.engines.compose_network import made_network
 from cicd.adapters.engines.layout import Layout
 from cicd.adapters.http import probe
@@ -25,7 +25,7 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.store import read_texts
 from cicd.adapters.target import Target, writing
 from cicd.core.compose import Model, filled, port_of, relocated, shape, taken_from_environment
-from cicd.core.compose_files import Router, Slot, base_file, in_slot, slot_file
+from cicd.core.compose_files import Router, Slot, base_file, file_text, in_slot, slot_file
 from cicd.core.health import Probe
 from cicd.core.plan import SLOTS, idle
 from cicd.core.release import Record
@@ -106,7 +106,7 @@ class ComposeEngine:
         words = {IMAGE: self._tag(record.release.id), RELEASE: record.release.id}
         model = filled(relocated(layout.model, places), words)
         for name, made in self._files(record, settings, model).items():
-            self.target.write(folder / f"{name}.json", json.dumps(made, indent=1, sort_keys=True))
+            self.target.write(folder / f"{name}.json", file_text(made))
         self.target.write(folder / "settings.json", json.dumps(dict(settings)))
         self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cicd.adapters.process import output, run
 from cicd.adapters.runner import Runner
 from cicd.adapters.tools import compose_command
 from cicd.core.compose import Shape, local_paths, port_of, problems, shape, with_env_files
-from cicd.core.release import digest
+from cicd.core.release import digest, redact
 from cicd.errors import CommandFailed, ConfigError
 
 IMAGE = "cicd.invalid/image"  # stands for the release's image until it is named
@@ -33,9 +34,9 @@ def read_layout(source: Source, settings: Mapping[str, str], runner: Runner, *, 
     """
     public = render(source, runner, {}, PUBLIC)
     found = shape(public, source.deploy.service, source.deploy.companions)
-    model = read_model(source, found, settings, runner) if whole else {}
+    model = read_model(source, settings, runner) if whole else {}
     paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
-    shipped = {path: _digest_of(path) for path in paths if _is_in_git(source.folder, path)}
+    shipped = {path: _digest_of(path) for path in paths if is_in_git(source.folder, path)}
     return Layout(
         manifest=digest(public),
         services=digest(_shared(public, found)),
@@ -46,10 +47,17 @@ def read_layout(source: Source, settings: Mapping[str, str], runner: Runner, *, 
     )
 
 
-def read_model(source: Source, found: Shape, settings: Mapping[str, str], runner: Runner) -> dict[str, Any]:
-    """The model with all variables filled in. Raises ConfigError."""
+def read_model(source: Source, settings: Mapping[str, str], runner: Runner) -> dict[str, Any]:
+    """The model with all variables filled in, without services whose profile is off. Raises ConfigError."""
     own = {"IMAGE": IMAGE, "CICD_RELEASE": RELEASE, "CICD_ENVIRONMENT": source.environment}
-    model = render(source, runner, {**settings, **own}, ("--no-env-resolution",))
+    with redacted(settings.values()):
+        model = render(source, runner, {**settings, **own}, ("--no-env-resolution",))
+    if source.deploy.service not in (model.get("services") or {}):
+        raise ConfigError(
+            f"{', '.join(source.compose)}: services.{source.deploy.service}: none of its profiles is on",
+            next_step="take `profiles` from it, or name one with COMPOSE_PROFILES under `deploy.env`",
+        )
+    found = shape(model, source.deploy.service, source.deploy.companions)
     wrong = problems(model, found, port_of(model["services"][found.service], source.deploy.port))
     if wrong:
         raise ConfigError(
@@ -57,23 +65,18 @@ def read_model(source: Source, found: Shape, settings: Mapping[str, str], runner
             next_step="mend them, or give this environment files of its own with `compose`",
         )
     files = [one["path"] for service in model["services"].values() for one in service.get("env_file") or []]
-    missing = [path for path in files if not _is_in_git(source.folder, Path(path))]
+    missing = [path for path in files if not is_in_git(source.folder, Path(path))]
     return with_env_files(model, missing, settings)
 
 
 def render(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
-    """Compose's own reading of the files, as JSON. `variables` fill them in; no text of an error has their values."""
-    files = [part for path in source.compose for part in ("--file", str(source.folder / path))]
-    absent = [path for path in source.compose if not (source.folder / path).is_file()]
-    if absent:
-        raise ConfigError(
-            f"There is no {', '.join(absent)} in {source.folder}",
-            cause="it was not committed, or has another name",
-            next_step="mend `compose` of the environment or of `deploy`",
-        )
-    env = {name: runner.env[name] for name in KEPT if name in runner.env} | dict(variables)
-    command = [*compose_command(runner), "--project-directory", str(source.folder), *files]
-    done = run([*command, "config", "--quiet", *options], env=env, check=False)
+    """Compose's own reading of the files, as JSON. `variables` fill them in, and errors may quote their values.
+
+    Raises:
+        ConfigError: a file is not there or wrong, or a variable has no value; all of these are named.
+    """
+    command, env = _command(source, runner, variables)
+    done = run([*command, "--quiet", *options], env=env, check=False)
     unset = sorted(set(re.findall(r'The \\?"(\w+)\\?" variable is not set', done.output)))
     if done.code or (unset and variables):
         raise ConfigError(
@@ -83,10 +86,45 @@ def render(source: Source, runner: Runner, variables: Mapping[str, str], options
             else "",
             next_step="mend the file; `docker compose config` reads it as this does",
         )
+    return ask(source, runner, variables, options)
+
+
+def ask(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
+    """What Compose answers in JSON about the files. Raises ConfigError."""
+    command, env = _command(source, runner, variables)
     try:
-        return dict(json.loads(output([*command, "config", "--format=json", *options], env=env)))
+        return dict(json.loads(output([*command, "--format=json", *options], env=env)))
     except (CommandFailed, ValueError) as error:
-        raise ConfigError(f"{', '.join(source.compose)} cannot be read: {error}") from error
+        raise ConfigError(f"{', '.join(source.compose)} cannot be read: {_last_line(str(error))}") from error
+
+
+def _command(source: Source, runner: Runner, variables: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """`docker compose config` for the files, and its environment: nothing of this machine is filled in.
+
+    Compose reads a `.env` beside the files. It counts if git has it, and not if it is somebody's own.
+    """
+    absent = [path for path in source.compose if not (source.folder / path).is_file()]
+    if absent:
+        raise ConfigError(
+            f"There is no {', '.join(absent)} in {source.folder}",
+            cause="it was not committed, or has another name",
+            next_step="mend `compose` of the environment or of `deploy`",
+        )
+    dotenv = source.folder.resolve() / ".env"
+    known = dotenv if is_in_git(source.folder, dotenv) else "/dev/null"
+    place = ["--project-directory", str(source.folder), f"--env-file={known}"]
+    files = [part for path in source.compose for part in ("--file", str(source.folder / path))]
+    env = {name: runner.env[name] for name in KEPT if name in runner.env} | dict(variables)
+    return [*compose_command(runner), *place, *files, "config"], env
+
+
+@contextmanager
+def redacted(values: Iterable[str]) -> Iterator[None]:
+    """Errors in here have none of these values, which Compose quotes when it cannot use them."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(redact(error.what, values), cause=error.cause, next_step=error.next_step) from None
 
 
 def _named(unset: Sequence[str]) -> str:
@@ -104,7 +142,7 @@ def _shared(public: Mapping[str, Any], found: Shape) -> dict[str, Any]:
     return {**public, "services": services, "router": public["services"][found.service].get("ports")}
 
 
-def _is_in_git(folder: Path, path: Path) -> bool:
+def is_in_git(folder: Path, path: Path) -> bool:
     """Whether git has the file, or something in the folder; without git, whether it is there."""
     if not path.exists():
         return False
