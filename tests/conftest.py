@@ -1,4 +1,4 @@
-"""Unit tests start no program and reach no server: what does is marked `real` (or stands in tests/localhub)."""
+"""Unit tests start no program and reach no server: what does is marked `real`, `docker`, or is in tests/localhub."""
 
 import socket
 import subprocess
@@ -10,7 +10,7 @@ from hypothesis import settings
 settings.register_profile("patient", deadline=None)  # how long an example takes says nothing: machines are shared
 settings.load_profile("patient")
 
-FREE = ("real", "slow")
+FREE = ("real", "slow", "docker")
 
 
 @pytest.fixture(autouse=True)

@@ -98,6 +98,7 @@ class FakeHub:
         self.waiting: list[str] = []
         self.relation = "ahead"
         self.fails: dict[str, CicdError] = {}
+        self.bundles: list[dict[str, Any]] = []
         self.calls = 0
         self.refs = FakeRefs()
 
@@ -131,6 +132,10 @@ class FakeHub:
     def checks(self, sha: str, wanted: list[str]) -> dict[str, str]:
         self._call("checks")
         return dict.fromkeys(wanted, "success")
+
+    def attestations(self, repository: str, digest: str) -> list[dict[str, Any]]:
+        self._call("attestations")
+        return self.bundles
 
     def compare(self, base: str, head: str) -> str:
         self._call("compare")

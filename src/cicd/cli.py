@@ -197,6 +197,7 @@ def main(arguments: Sequence[str]) -> int:
         for entry in input_fields(command):
             if entry.metadata["secret"]:
                 runner.mask(getattr(inputs, entry.name))
+        runner.ssh_key, runner.known_hosts = (getattr(inputs, name, "") for name in ("ssh_key", "known_hosts"))
         result: Result = importlib.import_module(MODULES[command.name]).main(inputs, runner)
     except CicdError as error:
         result = refusal(error)

@@ -36,6 +36,14 @@ def token_input() -> Any:
     return given("Token for GitHub's API.", TOKEN, secret=True)
 
 
+def key_input() -> Any:
+    return given("Private key for hosts that are reached by ssh; empty: as ssh finds one.", secret=True)
+
+
+def known_hosts_input() -> Any:
+    return given("Keys of these hosts, as lines of a known_hosts file; empty: as ssh finds them.")
+
+
 @dataclass(frozen=True)
 class Output:
     """One output of an action; `help` is one sentence for users. A secret one is not repeated in `result`."""
@@ -59,6 +67,7 @@ READ_LEDGER = Permission("deployments: read", "the ledger")
 READ_LOCK = Permission("contents: read", "the lock, and how commits stand to each other")
 APPROVALS = Permission("actions: read", "the environment's protection, and who approved")
 ISSUES = Permission("issues: write", "the issue that asks for an approval")
+ATTESTED = Permission("attestations: read", "where the config has `attestation:`")
 CHECKS = Permission("checks: read` and `statuses: read", "where the config has `checks:`")
 
 VARIABLES = {
@@ -145,6 +154,8 @@ class Promote:
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
     approval_timeout: str = given("Minutes to wait for an approval where nothing else holds the job.", "30")
     plan: str = given("The plan's hash that was approved; another plan is refused.")
     force: str = given(
@@ -165,6 +176,8 @@ class Approve:
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
 
 
 @dataclass(frozen=True)
@@ -181,6 +194,8 @@ class Rollback:
     config: str = config_input()
     working_directory: str = directory_input()
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
     dry_run: str = given("Say what would be done, do nothing.", "false", choices=("false", "true"))
 
 
@@ -192,6 +207,8 @@ class Recover:
     config: str = config_input()
     working_directory: str = directory_input()
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
 
 
 @dataclass(frozen=True)
@@ -202,6 +219,8 @@ class Doctor:
     config: str = config_input()
     working_directory: str = directory_input()
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
 
 
 @dataclass(frozen=True)
@@ -225,6 +244,8 @@ class Plan:
     working_directory: str = directory_input()
     app_env: str = given("The environment's secret settings, as dotenv lines.", secret=True)
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
     force: str = given("Refuse only what `force` would not go past.", "false", choices=("false", "true"))
 
 
@@ -235,6 +256,8 @@ class Status:
     config: str = config_input()
     working_directory: str = directory_input()
     token: str = token_input()
+    ssh_key: str = key_input()
+    known_hosts: str = known_hosts_input()
 
 
 @dataclass(frozen=True)
@@ -315,8 +338,8 @@ COMMANDS = {
             ),
             "actions/run-suite",
         ),
-        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS)),
-        Command("approve", Approve, RELEASE_OUTPUTS, permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ISSUES)),
+        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED)),
+        Command("approve", Approve, RELEASE_OUTPUTS, permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED, ISSUES)),
         Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback", (LOCK, LEDGER, APPROVALS)),
         Command("recover", Recover, permissions=(LOCK, LEDGER)),
         Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS)),

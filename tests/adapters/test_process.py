@@ -11,6 +11,7 @@ import pytest
 from cicd.adapters.process import (
     POLITELY,
     Completed,
+    Dialogue,
     ProcessId,
     end_group,
     failure,
@@ -209,6 +210,36 @@ def test_ending_a_group_that_is_gone_is_fine() -> None:
     threads = threading.active_count()
     end_group(2**22 + 1)
     assert threading.active_count() == threads
+
+
+def test_a_dialogue_takes_much_in_both_directions_at_once() -> None:
+    much = [bytes([number % 256]) * 100_000 for number in range(100)]
+    dialogue = Dialogue(["cat"])
+    dialogue.say(much)
+    dialogue.say([b"", b"the end"])
+    heard = b""
+    while not heard.endswith(b"the end"):
+        heard += (dialogue.hear(5.0) or (b"", b""))[0]
+    assert heard == b"".join(much) + b"the end"
+    assert dialogue.has_all
+    assert dialogue.running
+    dialogue.hang_up()
+    dialogue.say([b"too late"])
+    while dialogue.hear(5.0) is not None:
+        pass
+    assert dialogue.end(patience=5.0) == 0
+
+
+def test_one_that_does_not_listen_in_a_dialogue_or_does_not_end() -> None:
+    deaf = Dialogue(["sh", "-c", "exec <&-; echo no >&2; exit 3"])
+    said = b""
+    deaf.say(b"x" * 100_000 for _ in range(10))
+    while (heard := deaf.hear(5.0)) is not None:
+        said += heard[1]
+    assert (said, deaf.has_all, deaf.end(patience=5.0)) == (b"no\n", True, 3)
+    assert Dialogue(["sleep", "60"]).end() == -signal.SIGTERM
+    with pytest.raises(ToolMissing):
+        Dialogue(["no-such-program-here"])
 
 
 def test_which() -> None:

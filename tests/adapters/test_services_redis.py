@@ -1,8 +1,10 @@
 """Real Redis."""
 
+import shutil
 import socket
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from cicd.adapters.services import place
 from cicd.adapters.services import server as driver
 from cicd.adapters.services.job import Server
 from cicd.adapters.services.server import start
+from cicd.adapters.tools import from_wheel
 from cicd.core.services import Wanted
 from cicd.errors import PortInUse, ServiceFailed
 from tests.adapters.servers import job_of
@@ -47,6 +50,19 @@ def test_with_settings_a_password_and_a_folder_with_odd_signs(runner: Runner, tm
         job.remove(server)
     assert find(server.process) is None
     assert not Path(server.folder).exists()
+
+
+def test_debians_server_is_a_link_and_goes_by_its_name(runner: Runner, tmp_path: Path) -> None:
+    shutil.copy2(from_wheel("redis-server", runner.env), tmp_path / "redis-check-rdb")
+    (tmp_path / "redis-server").symlink_to("redis-check-rdb")
+    here = replace(runner, env={**runner.env, "PATH": f"{tmp_path}:{runner.env['PATH']}"})
+    job = job_of(tmp_path)
+    server = start(Wanted("redis"), job, here, threading.Event())
+    try:
+        assert server.source == "path"
+        assert ask(server, f"AUTH {server.password}", "PING") == ["+OK", "+PONG"]
+    finally:
+        job.remove(server)
 
 
 def test_a_bad_setting_and_a_version_that_cannot_be_had(runner: Runner, tmp_path: Path) -> None:

@@ -2,17 +2,41 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
 from cicd.adapters.host import Host
-from cicd.errors import CicdError, CommandFailed, DiskFull, ImageMissing, RegistryDenied, RegistryUnavailable
+from cicd.adapters.process import Completed, failure
+from cicd.errors import (
+    CicdError,
+    CommandFailed,
+    DiskFull,
+    HostRefused,
+    ImageMissing,
+    RegistryDenied,
+    RegistryUnavailable,
+)
 
 TARGET = "cicd.target"  # app/environment
 SLOT = "cicd.slot"  # app/environment/slot, of what lives in one
 ROLE = "cicd.role"  # service, companion, router, run
 RELEASE = "cicd.release"
+
+
+RESTARTED_WITHIN = 30.0  # seconds in which an Engine that is restarted answers again
+NOT_REACHED = re.compile(  # in the words of docker's own programs, which each begin a line
+    r"^(?:Error: )?(?:unable to get image .*: )?"
+    r"(?:Cannot connect to the Docker daemon|error during connect:|permission denied while trying to connect)",
+    re.MULTILINE,
+)
+
+
+def _not_reached(done: Completed) -> bool:
+    return bool(done.code) and bool(NOT_REACHED.search(done.output))
 
 
 @dataclass(frozen=True)
@@ -68,9 +92,56 @@ class Docker:
 
     host: Host
 
+    def run(
+        self,
+        *argv: str,
+        check: bool = True,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """A `docker` command. One that did not reach the Engine, which is being restarted perhaps, is tried again.
+
+        Raises:
+            CommandFailed: see `check`. HostRefused: there is no Engine for us.
+        """
+        done = self._patiently(lambda: self.host.run(["docker", *argv], check=False, timeout=timeout, env=env))
+        if check and (done.code or done.timed_out):
+            raise failure(done)
+        return done
+
+    def _patiently(self, act: Callable[[], Completed]) -> Completed:
+        tries = Retrying(
+            retry=retry_if_result(_not_reached),
+            stop=stop_after_delay(RESTARTED_WITHIN),
+            wait=wait_fixed(0.5),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        done: Completed = tries(act)
+        if _not_reached(done):
+            raise HostRefused(
+                f"Docker on {self.host.name} does not answer: {done.output.strip().splitlines()[0][:300]}",
+                cause="its Engine does not run, or this user may not use it",
+                next_step=f"try `docker version` on {self.host.name}; the next run finishes or undoes what was begun",
+            )
+        return done
+
+    def output(self, *argv: str) -> bytes:
+        """What a `docker` command writes to stdout. Raises as run."""
+        try:
+            return self.host.output(["docker", *argv])
+        except CommandFailed as error:
+            if not NOT_REACHED.search(error.what):
+                raise
+        self.run("version")  # until it answers
+        return self.host.output(["docker", *argv])
+
+    def folder(self) -> Path:
+        """Where the Engine keeps images and containers."""
+        return Path(self.output("info", "--format={{.DockerRootDir}}").decode().strip())
+
     def image(self, name: str) -> Image | None:
         """An image by any name, digest or id; None if the host does not have it."""
-        found = self._inspect(["docker", "image", "inspect", name])
+        found = self._inspect(["image", "inspect", name])
         if not found:
             return None
         config = found[0].get("Config") or {}
@@ -79,27 +150,33 @@ class Docker:
 
     def pull(self, reference: str) -> None:
         """Have an image here. Raises ImageMissing, RegistryDenied, RegistryUnavailable, DiskFull."""
-        done = self.host.run(["docker", "pull", "--quiet", reference], check=False)
+        done = self.run("pull", "--quiet", reference, check=False)
         if done.code:
             raise _not_pulled(reference, self.host.name, done.output)
 
     def tag(self, reference: str, name: str) -> None:
-        self.host.run(["docker", "tag", reference, name])
+        self.run("tag", reference, name)
 
     def untag(self, name: str) -> None:
         """Forget a name of an image; one that is used, or not there, stays as it is."""
-        self.host.run(["docker", "image", "rm", "--no-prune", name], check=False)
+        self.run("image", "rm", "--no-prune", name, check=False)
 
     def containers(self, **labels: str) -> list[Container]:
         """Containers with all of these labels of ours, such as `slot="app/env/blue"`; newest first."""
         filters = [f"--filter=label=cicd.{name}={value}" for name, value in labels.items()]
         return self.containers_by(filters)
 
+    def running_release(self, **labels: str) -> str:
+        """The release in the container that runs with all of these labels of ours; empty if none does."""
+        filters = [f"--filter=label=cicd.{name}={value}" for name, value in labels.items()]
+        wanted = ["--filter=status=running", '--format={{.Label "cicd.release"}}']
+        return self.output("ps", *filters, *wanted).decode().partition("\n")[0]
+
     def containers_by(self, filters: Sequence[str]) -> list[Container]:
         """Containers by filters of `docker ps`; newest first."""
         for _ in range(5):
-            ids = self.host.run(["docker", "ps", "--all", "--quiet", "--no-trunc", *filters]).output.split()
-            found = self._inspect(["docker", "inspect", *ids]) if ids else []
+            ids = self.output("ps", "--all", "--quiet", "--no-trunc", *filters).decode().split()
+            found = self._inspect(["inspect", *ids]) if ids else []
             if len(found) == len(ids):
                 break  # else one has gone between the two
         return [_container(one) for one in found]
@@ -108,12 +185,12 @@ class Docker:
         """End containers in the time that each is given, and remove them."""
         ids = [one.id for one in containers]
         if ids:
-            self.host.run(["docker", "stop", *ids], check=False)
-            self.host.run(["docker", "rm", "--force", "--volumes", *ids])
+            self.run("stop", *ids, check=False)
+            self.run("rm", "--force", "--volumes", *ids)
 
     def last_words(self, container: Container, lines: int) -> str:
         """The end of what it said, and how it ended."""
-        said = self.host.run(["docker", "logs", "--tail", str(lines), container.id], check=False).output.strip()
+        said = self.run("logs", "--tail", str(lines), container.id, check=False).output.strip()
         ended = container.state in ("exited", "dead", "restarting")
         memory = ", for it wanted more memory than there is" if container.out_of_memory else ""
         how = f"({container.name} ended with {container.code}{memory})" if ended else ""
@@ -122,32 +199,32 @@ class Docker:
     def _inspect(self, argv: Sequence[str]) -> list[dict[str, Any]]:
         """What Docker knows of things; nothing if one of them is not there. Raises CommandFailed."""
         try:
-            return list(json.loads(self.host.output(argv)))
+            return list(json.loads(self.output(*argv)))
         except CommandFailed as error:
             if re.search(r"No such (object|image|container|network)|network .* not found", error.what, re.IGNORECASE):
                 return []
             raise
         except ValueError as error:
             raise CommandFailed(
-                f"`{' '.join(argv[:3])}` on {self.host.name} does not answer in JSON: {error}"
+                f"`docker {' '.join(argv[:2])}` on {self.host.name} does not answer in JSON: {error}"
             ) from error
 
     def packed(self, image: str, folder: str) -> bytes:
         """A folder of an image, as tar."""
-        made = self.host.output(["docker", "create", "--label=cicd.role=look", image, "true"]).decode().strip()
+        made = self.output("create", "--label=cicd.role=look", image, "true").decode().strip()
         try:
-            return self.host.output(["docker", "cp", f"{made}:{folder}", "-"])
+            return self.output("cp", f"{made}:{folder}", "-")
         finally:
-            self.host.run(["docker", "rm", "--force", made], check=False)
+            self.run("rm", "--force", made, check=False)
 
     def make_volumes(self, volumes: Mapping[str, Mapping[str, Any]]) -> None:
         """See to it that volumes are there that a file calls external."""
         for one in volumes.values():
-            self.host.run(["docker", "volume", "create", str(one["name"])])
+            self.run("volume", "create", str(one["name"]))
 
     def network(self, name: str) -> Network | None:
         """A network by its name; None if it is not there."""
-        found = self._inspect(["docker", "network", "inspect", name])
+        found = self._inspect(["network", "inspect", name])
         if not found:
             return None
         given = (found[0].get("IPAM") or {}).get("Config") or [{}]
@@ -160,11 +237,11 @@ class Docker:
         the network first by itself, and we once more with the subnet that it found.
         """
         if not subnet:
-            self.host.run(["docker", "network", "create", f"--label={TARGET}={target}", name])
+            self.run("network", "create", f"--label={TARGET}={target}", name)
             chosen = self.network(name)
             subnet = chosen.subnet if chosen else ""
-            self.host.run(["docker", "network", "rm", name])
-        self.host.run(["docker", "network", "create", f"--label={TARGET}={target}", f"--subnet={subnet}", name])
+            self.run("network", "rm", name)
+        self.run("network", "create", f"--label={TARGET}={target}", f"--subnet={subnet}", name)
         return Network(subnet=subnet, labels={TARGET: target})
 
 

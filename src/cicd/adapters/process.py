@@ -291,13 +291,18 @@ class Dialogue:
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()
 
-    def end(self, *, patience: float = 0.0) -> int:
-        """Hang up, end it if it has not ended by itself after `patience` seconds, and let go of it; gives its code."""
+    def stop(self, patience: float) -> None:
+        """Hang up, and end it if it has not ended by itself after so many seconds; what it said can still be heard."""
         self.hang_up()
         try:
             self._child.wait(patience)
         except subprocess.TimeoutExpired:
             end_group(self._child.pid)
+            self._child.wait()
+
+    def end(self, *, patience: float = 0.0) -> int:
+        """Stop it and let go of it; gives its code. Nobody may hear it meanwhile."""
+        self.stop(patience)
         self._stdout.close()
         self._stderr.close()
         return self._child.wait()

@@ -68,6 +68,7 @@ def apps_with(root: Path, environment: str) -> list[str]:
 
 RELEASE_ID = re.compile(r"[0-9a-f]{12}")
 HERE = LocalHost({})
+_read_once: dict[tuple[Host, Path], bytes] = {}
 
 
 @dataclass(frozen=True)
@@ -180,22 +181,33 @@ class Target:
 
     def record(self, release_id: str) -> Record:
         """A release that lies here. Raises NothingToRollBackTo if it does not."""
-        if not self.has(release_id):
-            raise NothingToRollBackTo(
-                f"Release {release_id or '(none)'} does not lie on the target",
-                cause="it was never there, or was pruned",
-                next_step="`cicd status` names the releases that are there",
-            )
+        absent = NothingToRollBackTo(
+            f"Release {release_id or '(none)'} does not lie on the target",
+            cause="it was never there, or was pruned",
+            next_step="`cicd status` names the releases that are there",
+        )
+        if not RELEASE_ID.fullmatch(release_id):
+            raise absent
         try:
-            return msgspec.json.decode(self.host.read(self._record_file(release_id)), type=Record)
+            return msgspec.json.decode(self.release_file(release_id, "record.json"), type=Record)
+        except (FileNotFoundError, NotADirectoryError):
+            raise absent from None
         except (OSError, msgspec.MsgspecError) as error:
             raise self._damaged(release_id, f"record.json: {error}") from error
 
+    def release_file(self, release_id: str, name: str) -> bytes:
+        """A file of a release, which never changes: one on another machine is read once. Raises OSError."""
+        path = self.release_folder(release_id) / name
+        if self.host.name == "local":
+            return self.host.read(path)
+        if (self.host, path) not in _read_once:
+            _read_once[self.host, path] = self.host.read(path)
+        return _read_once[self.host, path]
+
     def settings(self, release_id: str) -> dict[str, str]:
         """The settings that a release gets, secrets included."""
-        path = self.release_folder(release_id) / "settings.json"
         try:
-            return msgspec.json.decode(self.host.read(path), type=dict[str, str])
+            return msgspec.json.decode(self.release_file(release_id, "settings.json"), type=dict[str, str])
         except (OSError, msgspec.MsgspecError) as error:
             raise self._damaged(release_id, f"settings.json: {type(error).__name__}") from error
 
@@ -239,6 +251,9 @@ class Target:
 
     def remove(self, release_id: str) -> None:
         """Remove a release, its record first: one that is removed in part lies there no more. One not there is fine."""
+        for host, path in [*_read_once]:
+            if path.parent == self.release_folder(release_id):
+                del _read_once[host, path]
         self.host.remove(self._record_file(release_id))
         self.host.remove(self.release_folder(release_id))
 

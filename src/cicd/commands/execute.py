@@ -22,6 +22,8 @@ from cicd.core.plan import Plan, Running, Step, settled
 from cicd.errors import (
     CanaryInconclusive,
     CicdError,
+    HostRefused,
+    HostUnreachable,
     Inconclusive,
     Interrupted,
     JournalFailed,
@@ -245,9 +247,9 @@ class Execution:
         entry = Entry(at=time.time(), deployment=self._payload.key, event=event, **values)  # type: ignore[arg-type]
         try:
             self._journal(entry)
-        except OSError as error:
+        except (OSError, HostUnreachable, HostRefused) as error:
             raise JournalFailed(
                 f"The journal cannot be written: {error}",
-                cause="the disk is full, or the folder is not ours",
+                cause="the disk is full, the folder is not ours, or its host is away",
                 next_step="free disk space, then run it again: what is half done is undone first",
             ) from error

@@ -5,18 +5,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from cicd.adapters.attestation import prove
 from cicd.adapters.github import GitHub
 from cicd.adapters.github_standing import Standing
 from cicd.adapters.ports import require_free
+from cicd.adapters.registry import Registry
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import relation
 from cicd.commands.hold import claimant_of
-from cicd.commands.propose import Proposal, propose
-from cicd.commands.read import Project
+from cicd.commands.propose import Ground, Proposal, propose
+from cicd.commands.read import Project, Site
 from cicd.commands.rehearse import demanding
 from cicd.core import lock
+from cicd.core.attestation import demand_of
 from cicd.core.ledger import current
 from cicd.core.preflight import Facts
+from cicd.core.release import Release
 from cicd.errors import CicdError
 
 T = TypeVar("T")
@@ -24,26 +28,38 @@ SPACE = 64 * 1024 * 1024  # bytes that logs, settings and interpreters may take 
 
 
 def environment_facts(
-    project: Project, runner: Runner, hub: GitHub, standing: Standing, *, whole: bool = False
+    project: Project, runner: Runner, hub: GitHub, standing: Standing, *, whole: bool = False, on_target: bool = True
 ) -> Facts:
-    """What can be known without a release; `whole`: with what costs a call more and refuses nothing."""
+    """What can be known without a release.
+
+    Args:
+        whole: with what costs a call more and refuses nothing.
+        on_target: with what is seen on the target.
+    """
     site, locks = project.site, standing.locks
     found: list[CicdError] = []
-    now = time.time()
-    if held := lock.refusal(site.name, locks[site.name], claimant_of(site, runner, "promote"), now):
-        found.append(held)
-    if not site.router.runs():
-        caught(found, lambda: require_free(site.ports.router, "the router"))
+    now, free = time.time(), SPACE
+    if on_target:
+        if held := lock.refusal(site.name, locks[site.name], claimant_of(site, runner, "promote"), now):
+            found.append(held)
+        caught(found, lambda: require_router(site))
+        free = caught(found, site.engine.free) or 0
     return Facts(
         config=project.config,
         environment=site.name,
         now=now,
         ledger=standing.ledger,
         protection=caught(found, lambda: hub.environment(site.name, whole=whole)),
-        free=site.target.free(),
+        free=free,
         needed=SPACE,
         found=found,
     )
+
+
+def require_router(site: Site) -> None:
+    """The router is there, or could be: on another machine only its start shows whether the port is free."""
+    if site.target.host.name == "local" and not site.router.runs():
+        require_free(site.ports.router, "the router")
 
 
 def examine(
@@ -57,26 +73,41 @@ def examine(
     app_env: str,
     *,
     whole: bool = True,
+    ground: Ground | None = None,
 ) -> tuple[Facts, Proposal | None]:
-    """All that speaks for or against a promotion, and what it would be: None if that cannot be said."""
-    facts = environment_facts(project, runner, hub, standing)
+    """All that speaks for or against a promotion, and what it would be: None if that cannot be said.
+
+    Args:
+        whole: whether `app_env` has all secrets.
+        ground: what it starts from where the hosts are not to be seen.
+    """
+    facts = environment_facts(project, runner, hub, standing, on_target=ground is None)
     found = list(facts.found)
-    proposal = caught(found, lambda: propose(project, runner, image, sha, version, app_env, whole=whole))
+    proposal = caught(found, lambda: propose(project, runner, image, sha, version, app_env, whole=whole, ground=ground))
     if proposal is None:
         return replace(facts, found=found), None
     release, running = proposal.plan.release, current(facts.ledger, facts.environment)
+    caught(found, lambda: require_attested(project, runner, hub, release))
     checks = caught(found, lambda: hub.checks(release.sha, project.environment.checks))
     relation = caught(found, lambda: relation_of(project, hub, running.release.sha, release.sha)) if running else ""
     facts = replace(
         facts,
         found=found,
-        needed=SPACE + 3 * project.site.engine.size(release.image),
+        needed=facts.needed if ground else SPACE + 3 * project.site.engine.size(release.image),
         release=release,
         migrations=proposal.plan.migrations,
         relation=relation or "",
         checks=checks or {},
     )
     return facts, proposal
+
+
+def require_attested(project: Project, runner: Runner, hub: GitHub, release: Release) -> None:
+    """The image was built by whom the config demands. Raises NotAttested, ImageMissing, and the registry's errors."""
+    wanted = project.site.deploy.attestation
+    if wanted:
+        manifest = Registry(project.site.repository, runner.env).manifest(release.image)
+        prove(runner, hub, demand_of(wanted, release.image, release.sha), manifest.content)
 
 
 def environments(project: Project) -> list[str]:

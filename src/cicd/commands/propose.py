@@ -1,18 +1,22 @@
 """What a promotion would be, as a value: plan, record, settings. `cicd plan` and `cicd promote` both start here."""
 
 import string
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
+from cicd.adapters.engines import layout_of
 from cicd.adapters.engines.layout import Layout
+from cicd.adapters.migrators.checkout import at_commit
+from cicd.adapters.registry import Registry
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import subjects, tag_of
 from cicd.commands.read import Project, Site
 from cicd.core.journal import durations
+from cicd.core.ledger import Deployment, current
 from cicd.core.migration_sources import read_migrations, suffixes
-from cicd.core.migrations import between, head
+from cicd.core.migrations import Migration, between, head
 from cicd.core.plan import Plan, Running, plan_promotion
 from cicd.core.release import SHORTEST_SECRET as SHORTEST_SECRET
 from cicd.core.release import Record, Release, config_digest, digest, full_sha, parse_dotenv
@@ -43,22 +47,91 @@ class Proposal:
         return f"Proposal({self.plan.hash})"
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What a proposal starts from.
+
+    Attributes:
+        running: what runs now.
+        record: of the release that runs; None where it is not to be seen.
+        settings: of the release that runs, secrets included.
+        key: for digests of secrets.
+        took: seconds that each kind of step took before.
+        built_from: commit of the image; empty if it does not tell.
+        migrations: that the image's code knows, first to last.
+    """
+
+    running: Running
+    record: Record | None
+    settings: Mapping[str, str] = field(repr=False)
+    key: bytes = field(repr=False)
+    took: Mapping[str, float]
+    built_from: str
+    migrations: list[Migration]
+
+
+def seen(site: Site, image: str) -> Ground:
+    """What a proposal starts from, by what lies on the target. Raises ImageMissing, PrepareFailed."""
+    engine, target = site.engine, site.target
+    engine.require_image(image)
+    wanted, running = suffixes(site.deploy), site.running()
+    there = running.release is not None and target.has(running.release.id)
+    return Ground(
+        running=running,
+        record=target.record(running.release.id) if running.release and there else None,
+        settings=target.settings(running.release.id) if running.release and there else {},
+        key=target.key(),
+        took=durations(target.entries()),
+        built_from=engine.commit(image),
+        migrations=read_migrations(site.deploy, engine.texts(image, wanted) if wanted else {}),
+    )
+
+
+def unseen(project: Project, runner: Runner, ledger: Sequence[Deployment], image: str, sha: str) -> Ground:
+    """The same where the hosts are not to be seen, such as by a job that has no key: by ledger, registry and checkout.
+
+    A plan that it leads to has the hash of the one that is made on the target, or is refused there.
+
+    Raises:
+        ImageMissing, RegistryDenied, RegistryUnavailable, UsageError.
+    """
+    site, said = project.site, current(ledger, project.site.name)
+    built_from = Registry(site.repository, runner.env).manifest(image).revision
+    commit = full_sha(sha or built_from or runner.sha)
+    return Ground(
+        running=Running(release=said.release if said else None),
+        record=None,
+        settings={},
+        key=b"",
+        took={},
+        built_from=built_from,
+        migrations=at_commit(site.deploy, project.folder, commit) if suffixes(site.deploy) else [],
+    )
+
+
 def propose(
-    project: Project, runner: Runner, image: str, sha: str, version: str, app_env: str, *, whole: bool = True
+    project: Project,
+    runner: Runner,
+    image: str,
+    sha: str,
+    version: str,
+    app_env: str,
+    *,
+    whole: bool = True,
+    ground: Ground | None = None,
 ) -> Proposal:
     """Decide what putting an image into an environment means now.
 
     Args:
         whole: whether `app_env` has the environment's secrets; a job that plans cannot see them.
+        ground: what it starts from; None: what is seen on the target.
 
     Raises:
         ImageMissing, ConfigError.
     """
-    site, engine = project.site, project.site.engine
-    engine.require_image(image)
-    sha = commit(site, runner, image, sha)
-    wanted = suffixes(site.deploy)
-    migrations = read_migrations(site.deploy, engine.texts(image, wanted) if wanted else {})
+    site = project.site
+    ground = ground or seen(site, image)
+    sha = commit(ground, runner, image, sha)
     secrets = parse_dotenv(app_env)
     for value in secrets.values():
         if len(value) >= SHORTEST_SECRET:
@@ -66,44 +139,46 @@ def propose(
     refuse_in_command(site.deploy.run, secrets)
     public = {**site.deploy.env, **project.environment.env}
     settings = {**public, **secrets}
-    layout = engine.layout(project.source, settings, whole=whole)
+    layout = layout_of(project.source, settings, runner, whole=whole)
     release = Release(
         sha=sha,
         image=image,
-        config=config_digest(public, secrets, site.target.key()),
-        schema=head(migrations),
+        config=config_digest(public, secrets, ground.key),
+        schema=head(ground.migrations),
         manifest=digest([msgspec.to_builtins(site.deploy), msgspec.to_builtins(site.ports), layout.manifest]),
         version=version or tag_of(project.folder, sha),
     )
-    running = site.running()
-    pending = between(migrations, running.release.schema if running.release else "", release.schema)
+    running = ground.running
+    services = digest([layout.services, release.config]) if layout.services else ""
     plan = plan_promotion(
         site.name,
         release,
         running,
-        pending,
-        changed(site, running, public, secrets),
+        between(ground.migrations, running.release.schema if running.release else "", release.schema),
+        changed(ground, public, secrets),
         public=digest(public),
         commits=subjects(project.folder, running.release.sha, sha) if running.release else [],
-        took=durations(site.target.entries()),
+        took=ground.took,
         canary=site.deploy.canary.share if site.deploy.canary else 0.0,
-        services=layout.services != services_of(site, running),
+        services=services != (ground.record.services if ground.record else ""),
     )
     record = Record(
         release=release,
         environment=site.name,
         deploy=site.deploy,
         ports=site.ports,
-        migrations=migrations,
+        migrations=ground.migrations,
         python=project.config.python,
         secrets=sorted(secrets),
         production=site.production,
         repository=site.repository,
         hosts=list(site.hosts),
-        services=layout.services,
+        services=services,
         url=site.given_url,
     )
-    old = site.target.secrets(running.release.id) if running.release else []
+    old = [
+        ground.settings[name] for name in (ground.record.secrets if ground.record else ()) if name in ground.settings
+    ]
     return Proposal(plan, record, settings, layout, running, [*secrets.values(), *old])
 
 
@@ -114,9 +189,9 @@ def services_of(site: Site, running: Running) -> str:
     return site.target.record(running.release.id).services
 
 
-def commit(site: Site, runner: Runner, image: str, sha: str) -> str:
+def commit(ground: Ground, runner: Runner, image: str, sha: str) -> str:
     """The commit of a release: the one that its image was built from. Raises UsageError for another one."""
-    built_from = site.engine.commit(image)
+    built_from = ground.built_from
     if sha and built_from and sha != built_from:
         raise UsageError(
             f"Image {image[:19]}… was built from commit {built_from[:12]}, not from {sha[:12]}",
@@ -145,14 +220,14 @@ def lost_secrets(site: Site, proposal: Proposal) -> list[str]:
     return site.target.record(release.id).secrets
 
 
-def changed(site: Site, running: Running, public: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
+def changed(ground: Ground, public: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
     """The settings that differ from what runs: `NAME: "old" → "new"`, of secret ones the name alone.
 
     Secrets that are not seen here, where none is given, are left out.
     """
-    if running.release is None or not site.target.has(running.release.id):
+    record, now = ground.record, ground.settings
+    if record is None:
         return [*(f'{name}: "{public[name]}"' for name in sorted(public)), *sorted(secrets)]
-    record, now = site.target.record(running.release.id), site.target.settings(running.release.id)
     was = {name: value for name, value in now.items() if name not in record.secrets}
     differ = [name for name in sorted(was.keys() | public.keys()) if was.get(name) != public.get(name)]
     told = [f"{name}: {shown(was.get(name))} → {shown(public.get(name))}" for name in differ if name not in secrets]

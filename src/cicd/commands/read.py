@@ -1,5 +1,6 @@
 """What every deploy command reads first: the project with its config, and the site, which is where it runs."""
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,17 +46,17 @@ class Site:
 
     Attributes:
         name: of the environment.
-        targets: the environment on each of its hosts.
+        app: the application.
         deploy: how releases run there.
         ports: of the environment.
         production: whether no environment comes after it.
         repository: of the images; empty where they lie in the target's store.
-        hosts: that it runs on, as the config names them.
+        hosts: that it runs on, as the config names them, the one with the journal first.
         given_url: where users reach it, as the config says.
     """
 
     name: str
-    targets: tuple[Target, ...]
+    app: str
     deploy: Deploy
     ports: Ports
     production: bool
@@ -63,6 +64,11 @@ class Site:
     repository: str = ""
     hosts: tuple[str, ...] = ("local",)
     given_url: str = ""
+
+    @functools.cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """The environment on each of its hosts. Raises HostUnreachable, HostRefused."""
+        return tuple(_target(address, self.app, self.name, self.runner) for address in self.hosts)
 
     @property
     def target(self) -> Target:
@@ -102,14 +108,13 @@ class Site:
         """This site as a release knew it, if that lies here: its config may have been another than today's."""
         if not self.target.has(release_id):
             return self
-        record = self.target.record(release_id)
-        return _of_record(self.targets, record, self.runner)
+        return _of_record(self.target.record(release_id), self.app, self.hosts, self.runner)
 
 
-def targets_of(hosts: Sequence[str], app: str, name: str, runner: Runner) -> tuple[Target, ...]:
-    """The environment on each of its hosts. Raises HostUnreachable."""
-    made = ((host_of(address, runner), urlsplit(address).path) for address in hosts)
-    return tuple(Target(root_of(host, Path(path), runner), app, name, host) for host, path in made)
+def _target(address: str, app: str, environment: str, runner: Runner) -> Target:
+    """An environment on a host, by its address."""
+    host = host_of(address, runner)
+    return Target(root_of(host, Path(urlsplit(address).path), runner), app, environment, host)
 
 
 def root_of(host: Host, given: Path, runner: Runner) -> Path:
@@ -119,17 +124,17 @@ def root_of(host: Host, given: Path, runner: Runner) -> Path:
     return usable(given if given.is_absolute() else host.home() / ".local" / "state" / "cicd")
 
 
-def _of_record(targets: tuple[Target, ...], record: Record, runner: Runner) -> Site:
+def _of_record(record: Record, app: str, hosts: tuple[str, ...], runner: Runner) -> Site:
     """The site as a release on the target knew it."""
     return Site(
         name=record.environment,
-        targets=targets,
+        app=app,
         deploy=record.deploy,
         ports=record.ports,
         production=record.production,
         runner=runner,
         repository=record.repository,
-        hosts=tuple(record.hosts),
+        hosts=hosts,
         given_url=record.url,
     )
 
@@ -161,7 +166,7 @@ class Project:
         environment = environment_of(config, name)
         site = Site(
             name=name,
-            targets=targets_of(environment.hosts, config.app, name, runner),
+            app=config.app,
             deploy=deploy_of(config, environment),
             ports=environment.ports,
             production=not any(other.after == name for other in config.environments.values()),
@@ -189,8 +194,7 @@ def site_of_target(name: str, app: str, runner: Runner, hosts: Sequence[str] = (
     apps = [app] if app else apps_with(target_root(runner), name)
     if len(apps) > 1:
         raise UsageError(f"More than one application has `{name}` here: {', '.join(apps)}", next_step="give `app`")
-    targets = targets_of(hosts, apps[0] if apps else "", name, runner)
-    target = targets[0]
+    target = _target(hosts[0], apps[0] if apps else "", name, runner)
     release = target.state().running.release if apps else None
     if release is None or not target.has(release.id):
         raise NothingToRollBackTo(
@@ -199,6 +203,4 @@ def site_of_target(name: str, app: str, runner: Runner, hosts: Sequence[str] = (
             next_step=f"run this on the target of `{name}`, or promote a release first",
         )
     record = target.record(release.id)
-    if len(targets) < len(record.hosts):
-        targets = (target, *targets_of(record.hosts[1:], target.app, name, runner))
-    return _of_record(targets, record, runner)
+    return _of_record(record, target.app, (hosts[0], *(hosts[1:] or record.hosts[1:])), runner)

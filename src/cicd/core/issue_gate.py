@@ -2,6 +2,9 @@
 
 promote opens an issue with the plan and ends; no runner waits. An approver starts a workflow with the issue's number;
 who he is, GitHub says, and the plan is made anew and must have the hash that the issue names.
+
+Whoever may write to the repository may edit the issue, also what GitHub does not show of it. So what is read by cicd
+stands there for people too, and neither is believed without the other.
 """
 
 import re
@@ -49,18 +52,41 @@ def title(asked: Asked) -> str:
 
 def body(asked: Asked, plan_text: str, approvers: Sequence[str]) -> str:
     """The issue's text: the plan for the one who approves, and the mark by which it is read again."""
-    mark = msgspec.json.encode(asked).decode().replace("--", "-\\u002d")
     return "\n".join(
         [
             plan_text,
             "",
-            f"{inline(asked.by) or 'Somebody'} wants this. One of {', '.join(f'@{who}' for who in approvers)} can let"
-            " it through: run the workflow that calls `cicd approve`, with the number of this issue.",
+            f"One of {', '.join(f'@{who}' for who in approvers)} can let it through: run the workflow that calls"
+            " `cicd approve`, with the number of this issue.",
             "To refuse, close the issue.",
+            "",
+            _wanted(asked),
+        ]
+    )
+
+
+def _wanted(asked: Asked) -> str:
+    """What an approval lets through: for people, and as the mark. The one follows from the other."""
+    mark = msgspec.json.encode(asked).decode().replace("--", "-\\u002d")
+    image, sha, plan, where = map(inline, (asked.image, asked.sha, asked.plan, asked.environment))
+    return "\n".join(
+        [
+            f"{inline(asked.by) or 'Somebody'} wants {inline(asked.version) or 'this'} in `{where}`:",
+            f"commit `{sha}`, image `{image}`, plan `{plan}`.",
             "",
             f"<!-- cicd:approval {mark} -->",
         ]
     )
+
+
+OUR_TAGS = re.compile("</?code>")  # the only ones in a plan
+
+
+def says_what_it_asks(text: str, asked: Asked) -> bool:
+    """Whether an issue shows people what its mark says, with the plan of that hash, and hides nothing else."""
+    lines = text.replace("\r\n", "\n").rstrip()
+    shown, wanted = lines.removesuffix(_wanted(asked)), _wanted(asked)
+    return lines.endswith(wanted) and "<" not in OUR_TAGS.sub("", shown) and f"\nPlan `{asked.plan}`\n" in f"\n{shown}"
 
 
 def read_asked(text: str) -> Asked | None:
@@ -80,7 +106,8 @@ def demand(issue: Issue, actor: str, event: str, approvers: Sequence[str]) -> As
         event: that started it.
 
     Raises:
-        NotApproved: it is closed, its asker approves himself, or this is no approver. UsageError: it is none of ours.
+        NotApproved: it is closed or was changed, its asker approves himself, or this is no approver. UsageError: it is
+            none of ours.
     """
     asked = read_asked(issue.body)
     if asked is None or not issue.by_app:
@@ -88,6 +115,12 @@ def demand(issue: Issue, actor: str, event: str, approvers: Sequence[str]) -> As
             f"Issue #{issue.number} asks for no approval",
             cause="only an issue that a promotion has opened with its run's own token is believed, none of a person's",
             next_step=f"give the number of an open issue with the label `{LABEL}`, or let the pipeline open one",
+        )
+    if not says_what_it_asks(issue.body, asked):
+        raise NotApproved(
+            f"Issue #{issue.number} does not show what it asks for",
+            cause="its text was changed by hand, or an older cicd has written it",
+            next_step="close it, and let the pipeline ask again",
         )
     if not issue.open:
         raise NotApproved(

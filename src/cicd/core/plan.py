@@ -95,7 +95,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
                 self.release.schema,
                 self.public,
                 self.replaces.id if self.replaces else "",
-                [step.kind for step in self.steps],
+                [step.kind for step in self.steps if step.kind != "services"],  # theirs are in the manifest
                 [step.share for step in self.steps if step.kind == "canary"],
                 [migration.revision for migration in self.migrations],
             ]

@@ -174,6 +174,7 @@ def parse_dotenv(text: str) -> dict[str, str]:
     lines = iter(enumerate((line.rstrip("\r") for line in text.split("\n")), start=1))
     for number, line in lines:
         stripped = line.strip().removeprefix("export ").strip()
+        whole = line.lstrip().removeprefix("export ").lstrip()
         if not stripped or stripped.startswith("#"):
             continue
         name, sign, value = stripped.partition("=")
@@ -181,7 +182,7 @@ def parse_dotenv(text: str) -> dict[str, str]:
         if not sign or not SETTING.fullmatch(name):
             raise _bad_line(number, "is not NAME=value")
         if value[:1] in ("'", '"'):
-            value = _inside_quotes(number, value, lines)
+            value = _inside_quotes(number, whole.partition("=")[2].lstrip(), lines)
         if "\0" in value:
             raise _bad_line(number, "holds a NUL, which no environment can")
         settings[name] = value

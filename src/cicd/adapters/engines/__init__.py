@@ -1,13 +1,28 @@
 """Engines: what runs releases on a target."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from cicd.adapters.compose_file import read_layout
 from cicd.adapters.engines.compose import ComposeEngine
 from cicd.adapters.engines.fleet import Fleet
+from cicd.adapters.engines.layout import Layout, Source
 from cicd.adapters.engines.process import ProcessEngine
 from cicd.adapters.engines.protocol import Engine
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
+
+
+def layout_of(source: Source, settings: Mapping[str, str], runner: Runner, *, whole: bool) -> Layout:
+    """How a release of a checkout would run, besides its image.
+
+    Args:
+        settings: all that it gets.
+        whole: whether secrets are among them; without, they may be missing.
+
+    Raises:
+        ConfigError.
+    """
+    return Layout() if source.deploy.engine == "process" else read_layout(source, settings, runner, whole=whole)
 
 
 def engine_of(name: str, targets: Sequence[Target], runner: Runner, repository: str) -> Engine:

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from cicd.adapters.compose_file import IMAGE, RELEASE, read_layout
+from cicd.adapters.compose_file import IMAGE, RELEASE
 from cicd.adapters.docker import Container, Docker
 from cicd.adapters.engines.compose_network import made_network
-from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.engines.layout import Layout
 from cicd.adapters.http import probe
 from cicd.adapters.process import Completed
 from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, main
@@ -81,15 +81,15 @@ class ComposeEngine:
     def size(self, image: str) -> int:
         return 0  # it is there already when it is asked for
 
+    def free(self) -> int:
+        return min(self.target.free(), self.target.host.free(self.docker.folder()))
+
     def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
         reference = self._reference(image)
         found = self.docker.image(reference)
         packed = self.docker.packed(reference, found.folder if found else "/")
         texts = read_texts(io.BytesIO(packed), suffixes)  # all below the folder's own name
         return {str(PurePosixPath(*PurePosixPath(path).parts[1:])): text for path, text in texts.items()}
-
-    def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
-        return read_layout(source, settings, self.runner, whole=whole)
 
     def has(self, release_id: str) -> bool:
         return self.target.has(release_id)
@@ -208,11 +208,7 @@ class ComposeEngine:
         self.docker.stop(self.docker.containers(slot=self._slot(slot)))
 
     def alive(self, slot: str) -> str:
-        found = self._running(slot, "service")
-        return found[0].labels["cicd.release"] if found else ""
-
-    def _running(self, slot: str, role: str) -> list[Container]:
-        return [one for one in self.docker.containers(slot=self._slot(slot), role=role) if one.state == "running"]
+        return self.docker.running_release(slot=self._slot(slot), role="service")
 
     def take_over(self, slot: str, record: Record) -> str:
         companions = sorted(
@@ -270,7 +266,10 @@ class ComposeEngine:
         }
 
     def setting(self, record: Record, name: str) -> str:
-        return self.target.settings(record.release.id).get(name, "")
+        """As a program of the release sees it: a compose file may say it by itself."""
+        service = self._file(record, "run")["services"][in_slot(record.deploy.service, "run")]
+        value = service["environment"].get(name)
+        return "" if value is None else str(value).replace("$$", "$")
 
     def log_tail(self, slot: str, lines: int = 20) -> str:
         found = self.docker.containers(slot=self._slot(slot), role="service")
@@ -291,13 +290,12 @@ class ComposeEngine:
         wanted = taken_from_environment(self._file(record, file))
         settings = self.target.settings(record.release.id) if wanted else {}
         env = {name: value for name, value in settings.items() if name in wanted} | dict(extra or {})
-        command = ["docker", "compose", "--ansi=never", "--progress=plain", "--env-file=/dev/null", f"--file={path}"]
-        return self.target.host.run([*command, *argv], env=env, check=check, timeout=timeout)
+        command = ["compose", "--ansi=never", "--progress=quiet", "--env-file=/dev/null", f"--file={path}"]
+        return self.docker.run(*command, *argv, env=env, check=check, timeout=timeout)
 
     def _file(self, record: Record, name: str) -> dict[str, Any]:
-        path = self.target.release_folder(record.release.id) / f"{name}.json"
         try:
-            return dict(msgspec.json.decode(self.target.host.read(path)))
+            return dict(msgspec.json.decode(self.target.release_file(record.release.id, f"{name}.json")))
         except (OSError, msgspec.MsgspecError) as error:
             raise PrepareFailed(
                 f"Release {record.release.name} is damaged on {self.target.host.name}, its {name}.json: {error}",

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.engines.layout import Layout
 from cicd.adapters.engines.protocol import Engine, Programs
 from cicd.adapters.process import Completed
 from cicd.core.health import Probe
@@ -33,11 +33,11 @@ class Fleet:
     def size(self, image: str) -> int:
         return self.first.size(image)
 
+    def free(self) -> int:
+        return min(self._all(lambda engine: engine.free()))
+
     def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
         return self.first.texts(image, suffixes)
-
-    def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
-        return self.first.layout(source, settings, whole=whole)
 
     def has(self, release_id: str) -> bool:
         return all(self._all(lambda engine: engine.has(release_id)))

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.engines.layout import Layout
 from cicd.adapters.http import probe
 from cicd.adapters.output import tail
 from cicd.adapters.ports import HOST, require_free
@@ -75,11 +75,11 @@ class ProcessEngine:
     def size(self, image: str) -> int:
         return image_path(self.target.root, image).stat().st_size
 
+    def free(self) -> int:
+        return self.target.free()
+
     def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
         return read_texts(image_path(self.target.root, image), suffixes)
-
-    def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
-        return Layout()
 
     def has(self, release_id: str) -> bool:
         return self.target.has(release_id)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from cicd.adapters.engines.layout import Layout, Source
+from cicd.adapters.engines.layout import Layout
 from cicd.adapters.process import Completed
 from cicd.core.health import Probe
 from cicd.core.release import Record
@@ -34,19 +34,11 @@ class Engine(Protocol):
     def size(self, image: str) -> int:
         """Bytes of an image that can be had."""
 
+    def free(self) -> int:
+        """Bytes that are free where images and releases lie; the least of all disks and hosts."""
+
     def texts(self, image: str, suffixes: tuple[str, ...]) -> dict[str, str]:
         """The text files of an image whose names end so, by their paths below the application. Raises PrepareFailed."""
-
-    def layout(self, source: Source, settings: Mapping[str, str], *, whole: bool) -> Layout:
-        """How a release of this checkout would run, besides its image.
-
-        Args:
-            settings: all that it gets.
-            whole: whether secrets are among them; without, they may be missing.
-
-        Raises:
-            ConfigError.
-        """
 
     def has(self, release_id: str) -> bool:
         """Whether a release lies on the target, whole."""

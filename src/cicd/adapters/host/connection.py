@@ -5,6 +5,7 @@ then it ends the connection with all that runs in it. Our signs of life tell it 
 """
 
 import contextlib
+import re
 import secrets
 import shutil
 import socket
@@ -20,11 +21,11 @@ import tenacity
 from cicd.adapters import process
 from cicd.adapters.host import scripts
 from cicd.adapters.host.session import Session
-from cicd.adapters.host.trouble import PASSING, PROXY, explain
+from cicd.adapters.host.trouble import NO_FALLBACK, PASSING, explain
 from cicd.adapters.process import Dialogue
 from cicd.errors import CicdError, HostRefused, HostUnreachable
 
-SESSIONS = 7  # besides the keeper's; sshd lets a connection have 10: MaxSessions of sshd_config(5)
+SESSIONS = 7  # besides the keeper's and the next one; sshd lets a connection have 10: MaxSessions of sshd_config(5)
 PATIENCE = 40.0  # seconds in which a connection must be made, with all repetitions
 READY = 30.0  # seconds that one attempt may take
 SIGN = 5.0  # seconds between signs of life
@@ -70,6 +71,7 @@ class Connection:
         self._options = {**OPTIONS, **options}
         self._env = env
         self._master: _Master | None = None
+        self._next: Dialogue | None = None
         self._making = threading.Lock()
         self._room = threading.BoundedSemaphore(SESSIONS)
         self._forwards: dict[str, int] = {}
@@ -82,9 +84,9 @@ class Connection:
     def session(self) -> Iterator[Session]:
         """A session in which nothing runs yet. Raises HostUnreachable, HostRefused."""
         with self._room:
-            dialogue = Dialogue(self._made().argv(self.name, scripts.COMMAND), env=self._env)
+            master, dialogue = self._opened()
             try:
-                yield Session(dialogue, secrets.token_hex(16))
+                yield Session(dialogue, secrets.token_hex(16), lambda: master.alive and dialogue.running)
             finally:
                 dialogue.end(patience=1.0)
 
@@ -93,14 +95,16 @@ class Connection:
         master = self._made()
         with self._making:
             if address not in self._forwards:
-                self._forwards[address] = master.forward(self.name, address)
+                port = master.forward(self.name, address)
+                master.require_forwards(self.name, address, port)
+                self._forwards[address] = port
             return self._forwards[address]
 
     def lost(self, said: str, what: str) -> CicdError:
         """The error for a session that ended without a code; closes the connection if it is dead."""
-        master = self._master
-        if master:
-            said = f"{said}\n{master.said}".replace(PROXY, "")
+        if master := self._master:
+            master.settle()
+            said = re.sub(NO_FALLBACK, "", f"{said}\n{master.said}")
         if "Session open refused" in said:
             return explain(said, self.name)
         last = " / ".join(said.strip().splitlines()[-2:])[-300:] or "it ended without a word"
@@ -113,18 +117,36 @@ class Connection:
     def close(self) -> None:
         """End the connection, and what runs in it."""
         with self._making:
-            if self._master:
-                self._master.close()
-            self._master = None
+            self._let_go()
             self._forwards.clear()
+
+    def _let_go(self) -> None:
+        next_one, self._next = self._next, None
+        if next_one:
+            next_one.end()
+        master, self._master = self._master, None
+        if master:
+            master.close()
+
+    def _opened(self) -> tuple["_Master", Dialogue]:
+        """A session. The next one is opened ahead: that takes two round trips, and a login over there."""
+        master = self._made()
+        with self._making:
+            ready, self._next = self._next, None
+            if ready and not (ready.running and master is self._master):
+                ready.end()
+                ready = None
+            argv = master.argv(self.name, scripts.COMMAND)
+            now = ready or Dialogue(argv, env=self._env)
+            if master is self._master:
+                self._next = Dialogue(argv, env=self._env)
+            return master, now
 
     def _made(self) -> "_Master":
         with self._making:
             if self._master and self._master.alive:
                 return self._master
-            if self._master:
-                self._master.close()
-                self._master = None
+            self._let_go()
             self._master = self._connect()
             for address, port in self._forwards.items():
                 self._master.forward(self.name, address, port)
@@ -154,7 +176,7 @@ class _Master:
         """Raises Passing, HostUnreachable, HostRefused."""
         self._env = env
         # Not the job's folder for temporary files: a socket's path has 108 bytes at most, and ssh adds 17 for a while.
-        self._folder = Path(tempfile.mkdtemp(prefix="cicd-", dir=_short_folder()))
+        self._folder = Path(tempfile.mkdtemp(prefix="cicd-ssh-", dir=_short_folder()))
         self._stopping = threading.Event()
         self.said = ""
         given = [f"-o{key}={value}" for key, value in options.items()]
@@ -216,6 +238,25 @@ class _Master:
                 return
             self.said = (self.said + heard[1].decode(errors="replace"))[-2000:]
 
+    def settle(self) -> None:
+        """A session was lost; if that is because the connection is, wait until this is seen, and why is heard."""
+        self._thread.join(0.5)
+
+    def require_forwards(self, name: str, address: str, port: int) -> None:
+        """Raises HostRefused if sshd does not lead there; whether anybody listens there is another question."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.3) as tried:
+            tried.shutdown(socket.SHUT_WR)  # a server ends then, and so we need not wait
+            tried.recv(1)
+        deadline = time.monotonic() + 0.1  # ssh has said why before it closes; the thread that hears it must have come
+        while "open failed" not in self.said and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if "administratively prohibited" in self.said:
+            raise HostRefused(
+                f"{name} leads nobody to {address}",
+                cause="its sshd has `AllowTcpForwarding no`, or a `PermitOpen` without that address",
+                next_step="set `AllowTcpForwarding local` in sshd_config there (for this user: `Match User`)",
+            )
+
     def forward(self, name: str, address: str, port: int | None = None) -> int:
         """Raises HostRefused."""
         for _ in range(5):
@@ -232,8 +273,9 @@ class _Master:
 
     def close(self) -> None:
         self._stopping.set()
+        self._dialogue.stop(2.0)
+        self._thread.join()
         self._let_go()
-        self._thread.join(1.0)
 
     def _let_go(self) -> None:
         self._dialogue.end(patience=2.0)

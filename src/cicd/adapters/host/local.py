@@ -167,8 +167,10 @@ class LocalHost:
             raise
 
     def free(self, path: Path) -> int:
-        there = next(each for each in (path, *path.parents) if each.exists())
-        return shutil.disk_usage(there).free
+        for each in (path, *path.parents):
+            with contextlib.suppress(OSError):  # it is not there, or we may not look into the folder where it is
+                return shutil.disk_usage(each).free
+        raise FileNotFoundError(path)
 
     @contextlib.contextmanager
     def locked(self, path: Path, holder: bytes) -> Iterator[Hold]:

@@ -141,9 +141,9 @@ def write(path: Path, scratch: Path, size: int, mode: int, *, exclusive: bool) -
 
 
 def _received(scratch: Path, size: int) -> list[str]:
-    """The bytes of stdin as a file; all of them: where the connection is lost, there are fewer."""
+    """All of stdin as a file; where the connection is lost there are fewer bytes."""
     new = absolute(scratch)
-    return [f"head -c {size} >{new}", f"[ $(wc -c <{new}) -eq {size} ]"]
+    return [f"cat >{new}", f"[ $(wc -c <{new}) -eq {size} ]"]
 
 
 def _or_without(scratch: Path, *commands: str) -> str:
@@ -162,7 +162,7 @@ def append(path: Path, size: int, root: Path, fence: Path, token: int, mark: str
         f"[ ! -s {there} ] || [ $(tail -c 1 {there} | wc -l) -eq 1 ] || "
         f"truncate -s $(($(wc -c <{there}) - $(tail -n 1 {there} | wc -c))) {there}",
         f"before=$(wc -c <{there})",
-        f"head -c {size} >>{there}",
+        f"cat >>{there}",
         f"[ $(wc -c <{there}) -eq $((before+{size})) ]",
         f"sync {there}",
     )
@@ -205,7 +205,7 @@ def receive_folder(path: Path, scratch: Path, last: str) -> str:
     """Takes a tar from stdin, in which `last` is the last file: without it some are missing."""
     new, whole = absolute(scratch), absolute(scratch / last)
     return _or_without(
-        scratch, f"mkdir {new}", f"tar -xpof - -C {new}", f"[ -e {whole} ]", f"rm -f {whole}", _put(path, scratch)
+        scratch, f"mkdir {new}", f"cd {new}", "tar -xpof -", f"[ -e {whole} ]", f"rm -f {whole}", _put(path, scratch)
     )
 
 
@@ -232,5 +232,5 @@ def hold(path: Path, size: int, mark: str) -> str:
         f"flock -n 9 || {{ echo {mark} held >&2; cat {there}; false; }}",
         f"head -c {size} >{there} 9>&-",
         f"echo {mark} got >&2",
-        "cat >/dev/null 9>&-",
+        "cat >/dev/null",  # has the lock, too: a shell may become its last command
     )

@@ -54,10 +54,11 @@ class Heard:
 
 @dataclass
 class Session:
-    """A script that is under way."""
+    """A script that is under way. `alive`: whether it, and the connection, can still be talked with."""
 
     dialogue: Dialogue
     mark: str
+    alive: Callable[[], bool]
     heard: Heard = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +88,7 @@ class Session:
                 self.dialogue.hang_up()
             if closing and self.dialogue.has_all:
                 self.dialogue.hang_up()
-            said = self.dialogue.hear(min(0.1 if closing else 1.0, deadline - now, leave - now))
+            said = self.dialogue.hear(min(1.0, deadline - now, leave - now))
             if said is None:
                 break
             take(self.heard.out(said[0]))

@@ -172,13 +172,14 @@ class SshHost:
         return [name.decode(errors="surrogateescape") for _, name in sorted(found, key=lambda one: one[0])[::-1]]
 
     def remove(self, path: Path) -> None:
-        self._do(scripts.remove(path), path)
+        with contextlib.suppress(*NOT_THERE):
+            self._do(scripts.remove(path), path)
 
     def send(self, source: Path, path: Path) -> None:
         scratch = scratch_of(path)
         if source.is_dir():
             last = secrets.token_hex(16)
-            self._do(scripts.receive_folder(path, scratch, last), path, tar.folder(source, last), closing=True)
+            self._do(scripts.receive_folder(path, scratch, last), path, tar.folder(source, last))
             return
         about = source.stat()
         script = scripts.receive_file(path, scratch, about.st_size, about.st_mode & 0o7777)
@@ -215,11 +216,11 @@ class SshHost:
     def close(self) -> None:
         self._connection.close()
 
-    def _do(self, script: str, path: Path, content: Iterable[bytes] = (), *, closing: bool = False) -> bytes:
+    def _do(self, script: str, path: Path, content: Iterable[bytes] = ()) -> bytes:
         """Run a script to its end; gives its stdout. Raises OSError, HostUnreachable."""
         said = bytearray()
         with self._connection.session() as session:
-            heard = self._finish(session, script, content, path, said, closing=closing)
+            heard = self._finish(session, script, content, path, said)
         self._require(heard, path)
         return bytes(said)
 
@@ -230,11 +231,9 @@ class SshHost:
         content: Iterable[bytes],
         path: Path,
         said: bytearray | None = None,
-        *,
-        closing: bool = False,
     ) -> Heard:
         session.begin(script, content)
-        session.follow((bytearray() if said is None else said).extend, closing=closing)
+        session.follow((bytearray() if said is None else said).extend, closing=True)
         if session.heard.code is None:
             raise self._connection.lost(session.heard.complaint, f"{path} was worked on")
         return session.heard
@@ -252,7 +251,7 @@ class _There:
 
     @property
     def held(self) -> bool:
-        return self._session.dialogue.running
+        return self._session.alive()
 
 
 def _seconds(told: str) -> float:

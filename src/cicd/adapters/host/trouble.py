@@ -12,26 +12,28 @@ NUMBERS = (
     *(errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.EIO, errno.EFBIG, errno.ELOOP, errno.EBUSY, errno.ENXIO),
 )
 # What programs say where the C library is asked, and what dash and busybox have of their own.
-SAID = {os.strerror(number): number for number in NUMBERS} | {
-    "No such file": errno.ENOENT,
-    "Directory nonexistent": errno.ENOENT,
+SAID = {os.strerror(number).lower(): number for number in NUMBERS} | {
+    "no such file": errno.ENOENT,
+    "directory nonexistent": errno.ENOENT,
     "nonexistent directory": errno.ENOENT,
-    "Permission denied": errno.EACCES,
 }
-PHRASE = re.compile(rf": ({'|'.join(sorted(map(re.escape, SAID), key=len, reverse=True))})$", re.MULTILINE)
+PHRASE = re.compile(
+    rf": ({'|'.join(sorted(map(re.escape, SAID), key=len, reverse=True))})$", re.MULTILINE | re.IGNORECASE
+)
+SHORT = re.compile(r"Wrote only \d+ of \d+ bytes")  # tar, of a disk that takes no more
 # What may be over when it is tried again: nothing has run there yet.
 PASSING = re.compile(
     r"timed out|Connection refused|Connection reset|Connection closed by|No route to host|unreachable|Temporary failure"
     r"|closed by remote host|did not answer"
 )
-PROXY = "Connection closed by UNKNOWN"
+NO_FALLBACK = r"Connection closed by UNKNOWN port \d+\r?\n?"  # of a session whose connection is gone: it makes none
 
 
 def os_error(said: str, path: Path, host: str) -> OSError:
     """The error that a failed program there would have been here; of the class that belongs to it."""
     found = PHRASE.findall(said)
-    number = SAID[found[-1]] if found else errno.EIO
-    told = os.strerror(number) if found else said.strip()[-300:] or "it failed and said nothing"
+    number = SAID[found[-1].lower()] if found else errno.ENOSPC if SHORT.search(said) else errno.EIO
+    told = os.strerror(number) if number != errno.EIO else said.strip()[-300:] or "it failed and said nothing"
     return OSError(number, told, f"{path} on {host}")
 
 

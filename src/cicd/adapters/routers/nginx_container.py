@@ -27,7 +27,7 @@ class NginxContainer:
     def check(self, conf: Path) -> str:
         if (container := self._container()) is None:
             return ""  # nothing runs that could be harmed; a start says what is wrong
-        done = self.docker.host.run(["docker", "exec", container.id, "nginx", "-t", "-q", "-c", str(conf)], check=False)
+        done = self.docker.run("exec", container.id, "nginx", "-t", "-q", "-c", str(conf), check=False)
         return done.output.strip() or "it does not say why" if done.code else ""
 
     def start(self, conf: Path, port: int) -> None:
@@ -39,7 +39,7 @@ class NginxContainer:
                 next_step="promote again: that brings it up",
             )
         try:
-            self.docker.host.run(["docker", "start", found[0].id])
+            self.docker.run("start", found[0].id)
         except CommandFailed as error:
             raise RouterFailed(
                 f"The router does not start: {error.what}", next_step="mend that, then run it again"
@@ -58,7 +58,7 @@ class NginxContainer:
 
     def stop(self) -> None:
         if container := self._container():
-            self.docker.host.run(["docker", "stop", container.id], check=False)
+            self.docker.run("stop", container.id, check=False)
 
     def reload(self) -> None:
         self._tell("HUP")
@@ -69,7 +69,7 @@ class NginxContainer:
     def workers(self) -> list[Worker]:
         if (container := self._container()) is None:
             return []
-        done = self.docker.host.run(["docker", "top", container.id, "-eo", "pid,args"], check=False)
+        done = self.docker.run("top", container.id, "-eo", "pid,args", check=False)
         rows = [row.strip().partition(" ") for row in done.output.splitlines()[1:]]
         return [Worker(int(pid), title) for pid, _, title in rows if pid.isdigit() and "worker process" in title]
 
@@ -78,14 +78,14 @@ class NginxContainer:
         container = self._container()
         if container is None:
             return 0
-        done = self.docker.host.run(["docker", "exec", container.id, "cat", "/proc/net/tcp"], check=False)
+        done = self.docker.run("exec", container.id, "cat", "/proc/net/tcp", check=False)
         remote = _in_hex(address)
         rows = [row.split() for row in done.output.splitlines()]
         return sum(1 for row in rows if len(row) > 3 and (row[2], row[3]) == (remote, ESTABLISHED))
 
     def _tell(self, signal: str) -> None:
         if container := self._container():
-            self.docker.host.run(["docker", "kill", f"--signal={signal}", container.id])
+            self.docker.run("kill", f"--signal={signal}", container.id)
 
     def _container(self) -> Container | None:
         found = self.docker.containers(target=self.target, role=ROUTER)

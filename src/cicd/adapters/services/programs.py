@@ -36,12 +36,15 @@ def find_program(wanted: Wanted, runner: Runner) -> Program:
 
 
 def _programs(service: Service, runner: Runner) -> Iterator[Program]:
-    """PATH, then the folders of packages, newest first, then the wheel, which may have to be installed."""
+    """PATH, then the folders of packages, newest first, then the wheel, which may have to be installed.
+
+    Links are not followed: Debian's redis-server is one to redis-check-rdb, and what it does goes by its name.
+    """
     on_path = which(service.PROGRAM, runner.env.get("PATH"))
     packaged = [path for pattern in service.FOLDERS for path in Path("/").glob(f"{pattern[1:]}/{service.PROGRAM}")]
-    found = [Program(path.resolve(), version_of(path), "path") for path in packaged]
+    found = [Program(path, version_of(path), "path") for path in packaged]
     if on_path:
-        yield Program(Path(on_path).resolve(), version_of(on_path), "path")
+        yield Program(Path(on_path).absolute(), version_of(on_path), "path")
     yield from sorted(found, key=lambda program: program.version, reverse=True)
     wheel = from_wheel(service.PROGRAM, runner.env)
     yield Program(wheel, version_of(wheel), "wheel")
