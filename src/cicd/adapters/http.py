@@ -156,7 +156,7 @@ def exchange(
     proxied: bool = True,
     timeout: float = 10.0,
 ) -> Answer:
-    """One request, and what it leads to; `authorization` and `form` are told to nobody but the server that was asked first.
+    """One request, and what it leads to; `authorization` and `form` are told to the server alone that was asked first.
 
     Args:
         form: what is posted.
