@@ -294,6 +294,22 @@ def test_a_redirect_to_elsewhere_takes_no_login_along(env: dict[str, str]) -> No
     assert {who for _, _, who in store.seen} == {""}
 
 
+def test_an_identity_goes_to_the_token_service_alone(env: dict[str, str]) -> None:
+    helper(env, "cloud", """echo '{"Username": "<token>", "Secret": "identity-word"}'""")
+    with stranger(lambda *_: (200, {}, b"{}")) as elsewhere:
+
+        def lead(method: str, path: str, _: str) -> Reply:
+            if method == "POST":
+                return 307, {"location": f"http://{elsewhere.at}/"}, b""
+            return 401, {"www-authenticate": f'Bearer realm="http://{server.at}/t",service="s"'}, b""
+
+        with stranger(lead) as server:
+            config(env, credsStore="cloud")
+            with pytest.raises(RegistryUnavailable, match="not to know what was posted"):
+                Registry(f"{server.at}/acme/api", env, patience=1).has(NONE)
+    assert elsewhere.seen == []
+
+
 def test_a_redirect_without_end(env: dict[str, str]) -> None:
     with (
         stranger(lambda *_: (302, {"location": "/v2/on"}, b"")) as server,
@@ -304,9 +320,12 @@ def test_a_redirect_without_end(env: dict[str, str]) -> None:
 
 def test_what_passes_is_waited_for(env: dict[str, str]) -> None:
     answers = iter([(503, {}, b""), (429, {"retry-after": "0"}, b""), (502, {"retry-after": "soon"}, b"<html>")])
+    strange = iter([(503, {"retry-after": text}, b"") for text in ("-1", "nan")])
     with stranger(lambda *_: next(answers, (200, {}, b""))) as server:
         assert Registry(f"{server.at}/acme/api", env).has(NONE)
         assert len(server.seen) == 4
+    with stranger(lambda *_: next(strange, (200, {}, b""))) as server:
+        assert Registry(f"{server.at}/acme/api", env).has(NONE)
 
 
 @pytest.mark.parametrize(

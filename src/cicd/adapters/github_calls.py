@@ -150,7 +150,7 @@ def wait_as_told(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if error is not None:
         with contextlib.suppress(KeyError, ValueError):
-            return float(_status(error)[1]["retry-after"])
+            return max(0.0, float(_status(error)[1]["retry-after"]))
     return min(8.0, 0.5 * 2.0 ** min(state.attempt_number - 1, 10))
 
 

@@ -156,7 +156,7 @@ def exchange(
     proxied: bool = True,
     timeout: float = 10.0,
 ) -> Answer:
-    """One request, and what it leads to; `authorization` is told to nobody but the server that was asked first.
+    """One request, and what it leads to; `authorization` and `form` are told to the server alone that was asked first.
 
     Args:
         form: what is posted.
@@ -177,6 +177,8 @@ def exchange(
         if before.scheme == "https" and after.scheme != "https":
             raise OSError(f"{before.netloc} leads to {after.scheme}://{after.netloc}, which is not encrypted")
         if (before.scheme, before.netloc) != (after.scheme, after.netloc):
+            if form is not None:
+                raise OSError(f"{before.netloc} leads to {after.netloc}, which is not to know what was posted")
             told.pop("authorization", None)
     raise OSError(f"{urlsplit(url).netloc} leads on and on")
 
