@@ -1,4 +1,4 @@
-"""A project with the example's nginx in front of its service: TLS 1.3, HTTP/2, security headers, WebSockets, uploads."""
+"""A project with the example's nginx in front of its service: TLS 1.3, HTTP/2, headers, WebSockets, uploads."""
 
 import datetime
 from pathlib import Path

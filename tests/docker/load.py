@@ -192,32 +192,35 @@ class Load:
 
 @dataclass
 class Seen:
-    """What someone sees who asks all the time, each time anew. `since`: seconds of the clock, by release id."""
+    """What someone sees who asks all the time, each time on a new connection."""
 
     port: int
     trusted: Path
 
-    def change(self, gone: Callable[[str], bool], within: float, in_a_row: int = 10) -> float:
-        """When the traffic had changed over: the first of so many answers in a row that are not `gone`.
+    def now(self) -> str:
+        """The release that answers; empty if none does."""
+        trust = ssl.create_default_context(cafile=str(self.trusted))
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            answer = httpx.get(f"https://localhost:{self.port}/", verify=trust, timeout=2)
+            return str(answer.json()["release"]) if answer.status_code == 200 else ""
+        return ""
+
+    def change(
+        self, gone: Callable[[str], bool], within: float, stop: Callable[[], bool] = lambda: False, in_a_row: int = 10
+    ) -> float:
+        """When the traffic had changed over: the first of so many answers in a row of a release that is not `gone`.
 
         Raises:
-            TimeoutError: it does not.
+            TimeoutError: it does not, or we were told to stop.
         """
-        trust = ssl.create_default_context(cafile=str(self.trusted))
         deadline, first, count = time.monotonic() + within, 0.0, 0
-        while time.monotonic() < deadline:
-            now = time.monotonic()
-            try:
-                answer = httpx.get(f"https://localhost:{self.port}/", verify=trust, timeout=2)
-                release = answer.json()["release"] if answer.status_code == 200 else ""
-            except (httpx.HTTPError, ValueError):
-                release = ""
-            if release and not gone(release):
-                first = first if count else time.monotonic()
-                count += 1
-                if count == in_a_row:
-                    return first
-            else:
+        while time.monotonic() < deadline and not stop():
+            release = self.now()
+            if not release or gone(release):
                 count = 0
-            time.sleep(max(0.0, 0.01 - (time.monotonic() - now)))
+            elif count == 0:
+                first, count = time.monotonic(), 1
+            elif (count := count + 1) == in_a_row:
+                return first
+            time.sleep(0.01)
         raise TimeoutError(f"the traffic does not change over within {within:g} s")
