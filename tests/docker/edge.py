@@ -46,7 +46,7 @@ def conf(*, looked_up: bool = False) -> str:
     text = _replaced(text, "client_max_body_size 64k;", "client_max_body_size 64m;")
     text = _replaced(text, "proxy_connect_timeout", "proxy_request_buffering off;\n            proxy_connect_timeout")
     if looked_up:
-        text = _replaced(text, "server api:8000;", "zone api 64k;\n        server api:8000 resolve;")
+        text = _replaced(text, "server api:8000;", "zone api 64k;\n        server api:8000 resolve max_fails=0;")
         text = _replaced(text, "server_tokens off;", "server_tokens off;\n    resolver 127.0.0.11 valid=1s;")
     return text
 
