@@ -62,6 +62,16 @@ def test_nothing_was_left(two: Consumer) -> None:
     assert recovered(two).decision == "nothing-to-do"
 
 
+def test_what_a_crash_of_the_machine_has_ended_is_started_again(two: Consumer) -> None:
+    site = two.site()
+    slot = site.running().slot
+    site.engine.stop(slot)
+    result = recovered(two)
+    assert "started again: v2" in result.message
+    assert site.engine.alive(slot)
+    assert recovered(two).decision == "nothing-to-do"
+
+
 @pytest.mark.parametrize("where", ["before", "after"])
 @pytest.mark.parametrize("kind", ["verify", "switch"])
 def test_a_killed_rollback_is_finished(two: Consumer, monkeypatch: pytest.MonkeyPatch, kind: str, where: str) -> None:

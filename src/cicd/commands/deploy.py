@@ -15,7 +15,7 @@ from cicd.commands.read import Site
 from cicd.commands.steps import TargetSteps
 from cicd.core.journal import Closed, Entry
 from cicd.core.ledger import BY_HAND, Deployment, Payload, replaced_by, without_verdict
-from cicd.core.plan import Plan
+from cicd.core.plan import Plan, Running
 from cicd.core.release import redact
 from cicd.core.results import Result
 from cicd.errors import CicdError, Interrupted, JournalFailed, Unfinished
@@ -42,6 +42,31 @@ class Deployer:
         state = self.site.target.state()
         return bool(state.unfinished or state.unrecorded or without_verdict(self.ledger, self.site.name))
 
+    def down(self) -> bool:
+        """Whether the release that has the traffic, or a service of it, does not run."""
+        running = self.site.target.state().running
+        if running.release is None or not self.site.target.has(running.release.id):
+            return False
+        site = self.site.of_release(running.release.id)
+        record, engine = site.target.record(running.release.id), site.engine
+        return engine.alive(running.slot) != running.release.id or not engine.services_run(record)
+
+    def revive(self) -> list[str]:
+        """Start again what has the traffic and does not run; gives what was done. The lock is held.
+
+        Raises:
+            Unhealthy, RouterFailed: it was started, and is not well.
+        """
+        running = self.site.target.state().running
+        if running.release is None or not self.site.target.has(running.release.id):
+            return []
+        site = self.site.of_release(running.release.id)
+        record, serving = site.target.record(running.release.id), site.steps(running).serving
+        if not (revived := site.engine.revive(running.slot, record)):
+            return []
+        serving.verify(running.slot, record)
+        return [f"started again: {revived}; {serving.switch(running.slot, record)}"]
+
     def recover(self) -> list[str]:
         """Finish or undo what a killed run left on the target; gives what was done. The lock is held.
 
@@ -54,6 +79,7 @@ class Deployer:
             return []
         attempt = state.unfinished
         self.runner.say(f"A run was killed while it did `{attempt.payload.kind} {attempt.plan.release.name}`")
+        self._prepare_the_way_back(state.running)
         site = self.site.of_release(attempt.plan.release.id)
         secrets = secrets_of(site, attempt.plan)
         execution = Execution(
@@ -69,6 +95,19 @@ class Deployer:
         if isinstance(outcome.error, Unfinished):
             raise outcome.error
         return [f"{attempt.payload.kind} {attempt.plan.release.name} is {outcome.verdict} now"]
+
+    def _prepare_the_way_back(self, running: Running) -> None:
+        """Users can only go back to what runs, and the machine may have crashed with the run."""
+        if running.release is None or not self.site.target.has(running.release.id):
+            return
+        site = self.site.of_release(running.release.id)
+        try:
+            if revived := site.engine.revive(running.slot, site.target.record(running.release.id)):
+                self.runner.say(f"  · started again: {revived}")
+        except Interrupted:
+            raise
+        except CicdError as error:  # what is undone then may not need it
+            self._warn(f"What ran before could not be started again: {error}")
 
     def catch_up(self) -> list[str]:
         """Tell the ledger what it could not be told before, and close what dead runs left open there.

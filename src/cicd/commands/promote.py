@@ -123,7 +123,13 @@ def ask(project: Project, runner: Runner, hub: GitHub, proposal: Proposal) -> Re
 def runs_already(proposal: Proposal, site: Site) -> bool:
     """Whether this very release has the traffic and lives: a job that was run again finds its work done."""
     release = proposal.running.release
-    return release is not None and release.id == proposal.plan.release.id == site.engine.alive(proposal.running.slot)
+    if (
+        release is None
+        or release.id != proposal.plan.release.id
+        or proposal.record.services != proposal.running.services
+    ):
+        return False
+    return site.engine.alive(proposal.running.slot) == release.id
 
 
 def nothing_to_do(proposal: Proposal, deployment: int) -> Result:

@@ -160,7 +160,7 @@ def propose(
         commits=subjects(project.folder, running.release.sha, sha) if running.release else [],
         took=ground.took,
         canary=site.deploy.canary.share if site.deploy.canary else 0.0,
-        services=services != (ground.record.services if ground.record else ""),
+        services=services != running.services,
     )
     record = Record(
         release=release,
@@ -180,13 +180,6 @@ def propose(
         ground.settings[name] for name in (ground.record.secrets if ground.record else ()) if name in ground.settings
     ]
     return Proposal(plan, record, settings, layout, running, [*secrets.values(), *old])
-
-
-def services_of(site: Site, running: Running) -> str:
-    """Digest of the shared services that run now; empty for none."""
-    if running.release is None or not site.target.has(running.release.id):
-        return ""
-    return site.target.record(running.release.id).services
 
 
 def commit(ground: Ground, runner: Runner, image: str, sha: str) -> str:

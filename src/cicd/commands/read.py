@@ -20,8 +20,8 @@ from cicd.adapters.target import Target, apps_with, target_root, usable
 from cicd.commands.steps import TargetSteps
 from cicd.core.config import NAME, Config, Deploy, Environment, Ports, deploy_of, environment_of
 from cicd.core.config_rules import parse_config
-from cicd.core.plan import Running
-from cicd.core.release import Record
+from cicd.core.plan import Running, idle
+from cicd.core.release import Record, Release
 from cicd.errors import ConfigError, NothingToRollBackTo, UsageError
 
 NO_LAYOUT = Layout()
@@ -99,10 +99,21 @@ class Site:
         return TargetSteps(self.target, self.engine, self.router, migrator, running, new, settings, layout)
 
     def running(self) -> Running:
-        """What runs here: by the journal, and whether the other slot still lives by its process."""
+        """What runs here: by the journal; the other slot and the services by their programs."""
         running = self.target.state().running
-        other = "green" if running.slot == "blue" else "blue"
-        return Running(release=running.release, slot=running.slot, warm=self.engine.alive(other))
+        return Running(
+            release=running.release,
+            slot=running.slot,
+            warm=self.engine.alive(idle(running.slot)),
+            services=self._services(running.release),
+        )
+
+    def _services(self, release: Release | None) -> str:
+        """Digest of the services that both slots use, if all of them run."""
+        if release is None or not self.target.has(release.id):
+            return ""
+        record = self.target.record(release.id)
+        return record.services if record.services and self.engine.services_run(record) else ""
 
     def of_release(self, release_id: str) -> "Site":
         """This site as a release knew it, if that lies here: its config may have been another than today's."""

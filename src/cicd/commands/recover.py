@@ -60,7 +60,7 @@ def recover_one(site: Site, runner: Runner, hub: GitHub | None) -> list[str]:
     """What was done for one site. Raises CicdError."""
     standing = hub.standing([site.name]) if hub else Standing()
     deployer = Deployer(site, runner, hub, standing.ledger)
-    if not deployer.behind():
+    if not (deployer.behind() or deployer.down()):
         return []
     with locked(site, runner, hub, "recover", standing.locks.get(site.name)) as deployer.beat:
-        return [*deployer.recover(), *deployer.catch_up()]
+        return [*deployer.recover(), *deployer.revive(), *deployer.catch_up()]

@@ -3,7 +3,7 @@
 import msgspec
 
 from cicd.commands.deploy import Deployer
-from cicd.commands.propose import Proposal, services_of
+from cicd.commands.propose import Proposal
 from cicd.commands.read import Project, Site
 from cicd.commands.rollback import propose_rollback
 from cicd.core.ledger import current
@@ -78,7 +78,7 @@ def forward(site: Site, promoted: Proposal) -> Plan:
     plan, running = promoted.plan, site.running()
     schema = running.release.schema if running.release else ""
     pending = between(promoted.record.migrations, schema, plan.release.schema)
-    services = promoted.record.services != services_of(site, running)
+    services = promoted.record.services != running.services
     return plan_promotion(
         site.name, plan.release, running, pending, plan.settings, public=plan.public, services=services
     )

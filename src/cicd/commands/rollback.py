@@ -9,7 +9,7 @@ from cicd.adapters.together import interruptible
 from cicd.commands.answer import counted
 from cicd.commands.deploy import Deployer, secrets_of
 from cicd.commands.hold import locked
-from cicd.commands.propose import SHORTEST_SECRET, services_of
+from cicd.commands.propose import SHORTEST_SECRET
 from cicd.commands.read import Site, read_config, site_of_target
 from cicd.contract import Rollback
 from cicd.core.config import environment_of
@@ -181,7 +181,7 @@ def propose_rollback(site: Site, release_id: str, running: Running) -> Plan:
             cause=why,
             next_step="promote a mended release instead; what runs was not touched",
         )
-    services = record.services != services_of(site, running)
+    services = record.services != running.services
     return plan_rollback(site.name, record.release, running, back, services=services)
 
 

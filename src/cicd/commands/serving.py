@@ -129,7 +129,7 @@ class Serving:
         return "" if good(answer, health, told) else why_not([answer], health, told)
 
     def _switch(self, slot: str, record: Record, *, everywhere: bool = False) -> str:
-        if not everywhere and not self.router.runs():  # removed by hand, perhaps
+        if not everywhere and not self.engine.services_run(record):  # removed by hand, perhaps
             self.engine.bring_services(record)
         self.router.route([self._share(slot, record)], record.ports.router, everywhere=everywhere)
         self._verify_router(record)

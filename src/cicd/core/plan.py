@@ -46,11 +46,13 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
         release: the one that has the traffic; None before the first deployment.
         slot: where it runs.
         warm: release id in the other slot, alive but without traffic; empty for none.
+        services: digest of the services that both slots use, as they run; empty for none, or where one does not run.
     """
 
     release: Release | None = None
     slot: str = ""
     warm: str = ""
+    services: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -188,6 +188,21 @@ class ComposeEngine:
             -1500:
         ]
 
+    def services_run(self, record: Record) -> bool:
+        file = self._file(record, "base")
+        # What nobody starts again may have done its work.
+        wanted = {name for name, one in file["services"].items() if one.get("restart", "no") != "no"}
+        return wanted | {record.deploy.service} <= self.docker.running_services(file["name"])
+
+    def revive(self, slot: str, record: Record) -> str:
+        revived = []
+        if not self.services_run(record):
+            revived.append(self.bring_services(record))
+        if self.alive(slot) != record.release.id:
+            self.start(slot, record)
+            revived.append(f"{record.release.name} in slot {slot}")
+        return f"{self.target.host.name}: {', '.join(revived)}" if revived else ""
+
     def start(self, slot: str, record: Record) -> None:
         self.stop(slot)
         file = self._file(record, f"slot-{slot}")

@@ -51,6 +51,12 @@ class Fleet:
     def bring_services(self, record: Record) -> str:
         return self._all(lambda engine: engine.bring_services(record))[0]
 
+    def services_run(self, record: Record) -> bool:
+        return all(self._all(lambda engine: engine.services_run(record)))
+
+    def revive(self, slot: str, record: Record) -> str:
+        return "; ".join(filter(None, self._all(lambda engine: engine.revive(slot, record))))
+
     def start(self, slot: str, record: Record) -> None:
         self._all(lambda engine: engine.start(slot, record))
 

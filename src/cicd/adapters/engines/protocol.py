@@ -52,6 +52,15 @@ class Engine(Protocol):
     def bring_services(self, record: Record) -> str:
         """Bring the services that both slots use to what a release says; gives a few words. Raises ServiceFailed."""
 
+    def services_run(self, record: Record) -> bool:
+        """Whether the services that both slots use run, the router with them, as a release has them."""
+
+    def revive(self, slot: str, record: Record) -> str:
+        """Start of a slot and its services what does not run though it should; gives what; empty for nothing.
+
+        Such as after a crash of the machine. Raises ServiceFailed, PortInUse, PrepareFailed.
+        """
+
     def start(self, slot: str, record: Record) -> None:
         """Start a release in a slot, in place of what was there. Raises PortInUse, PrepareFailed."""
 
