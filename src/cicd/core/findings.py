@@ -108,6 +108,7 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
         source: the report, or what was scanned, for messages.
         unfinished: why its findings are not all; empty: it has finished.
         suppressed: findings that the project's own comments, ignore files and reviews took out.
+        note: what else is to be said, such as why nothing is rated.
     """
 
     tool: str
@@ -115,6 +116,7 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     unfinished: str = ""
     suppressed: int = 0
+    note: str = ""
 
 
 def finding(
@@ -164,8 +166,8 @@ def package_name(name: str) -> str:
 
 
 def web_address(value: object) -> str:
-    """An address of a page; empty if it is none, or has a login or a blank in it."""
-    text = value if isinstance(value, str) and len(value) <= 500 else ""
+    """An address of a page; empty if it is none, or has a login, a secret or a blank in it."""
+    text = value if isinstance(value, str) and len(value) <= 500 and redacted(value) == value else ""
     return text if re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[!-?A-~]*)?", text) else ""
 
 

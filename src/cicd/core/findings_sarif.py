@@ -197,7 +197,8 @@ class _Reader:
             said = line_of(invocation.process_start_failure_message, 200)
             if said or invocation.execution_successful is not True:
                 why = said or line_of(invocation.exit_code_description, 200)
-                return "it says itself that it failed" + (f": {why}" if why else "")
+                says = "that it failed" if invocation.execution_successful is False else "not that it succeeded"
+                return f"it says itself {says}" + (f": {why}" if why else "")
         return "it wrote no results, not even an empty list" if self.run.results is None else ""
 
     def left_out(self) -> Iterator[Finding]:
@@ -212,17 +213,15 @@ class _Reader:
     def finding(self, result: _Result) -> Finding:
         rule, id = self.rule(result)
         text = _text(result.message, rule)
-        package = {name: found[1] for name, form in TRIVY.items() if (found := re.search(form, text[:4000], re.M))}
-        said = re.search(r"^Message: (.+)$", text[:4000], re.M) if self.tool == "Trivy" else None
         short = rule.short_description.text if rule and rule.short_description else ""
-        title = said[1] if said else short if package else text or short or (rule.name if rule else "")
+        package, title = (_of_trivy(text), short or text) if self.tool == "Trivy" else ({}, text or short)
         return finding(
             self.tool,
             id,
             self.rated(result, rule),
             aliases=_aliases(result, rule, id),
             place=self.place(result.locations),
-            title=title,
+            title=title or (rule.name if rule else ""),
             url=rule.help_uri if rule else "",
             **package,
         )
@@ -329,10 +328,15 @@ def _text(message: _Message | None, rule: _Rule | None) -> str:
         text = (named.text or named.markdown) if named else ""
     if not isinstance(text, str):
         return ""
-    arguments = [one if isinstance(one, str) else "" for one in message.arguments or []][:20]
-    for number, argument in enumerate(arguments):
-        text = text[:4000].replace(f"{{{number}}}", argument[:1000])
+    arguments = message.arguments if isinstance(message.arguments, list) else []
+    for number, argument in enumerate(arguments[:20]):
+        text = text[:4000].replace(f"{{{number}}}", argument[:1000] if isinstance(argument, str) else "")
     return text
+
+
+def _of_trivy(text: str) -> dict[str, str]:
+    """Trivy's message has a line for each field."""
+    return {name: found[1] for name, form in TRIVY.items() if (found := re.search(form, text[:4000], re.MULTILINE))}
 
 
 def _aliases(result: _Result, rule: _Rule | None, id: str) -> list[str]:
