@@ -1,4 +1,4 @@
-"""Advisories from OSV's API (https://google.github.io/osv.dev/get-v1-vulns/), several at once, within a limit of time."""
+"""Advisories from OSV's API, several at once, within a limit of time: https://google.github.io/osv.dev/get-v1-vulns/"""
 
 import time
 from collections.abc import Callable, Sequence

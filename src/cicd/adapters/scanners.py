@@ -22,12 +22,14 @@ from cicd.core.scan import (
     Ended,
     Project,
     is_offline,
+    last_words,
     nothing_to_scan,
     scan_command,
     scan_of,
 )
 from cicd.errors import CicdError, CommandFailed, ReportInvalid, ToolMissing
 
+Tell = Callable[..., bytes]  # process.output, or a fake
 # Scanners read a stranger's files: they get what finds programs, servers and certificates, and no secret of the job.
 PASSED_ON = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
 PASSED_ON |= {
@@ -54,6 +56,7 @@ def run_scanners(
     scratch: Path,
     *,
     start: Start = process.run,
+    tell: Tell = process.output,
     lookup: osv.Lookup = osv.advisories,
     find: Callable[[str, Mapping[str, str]], Path] = scanner_program,
     say: Callable[[str], None] = print,
@@ -65,7 +68,7 @@ def run_scanners(
         project: what is scanned.
         env: the job's variables; the scanners see a few of them.
         scratch: a folder of ours.
-        start, lookup, find: what starts programs, asks OSV, and finds programs.
+        start, tell, lookup, find: what starts programs, gives what one writes to stdout, asks OSV, and finds programs.
         say: told each command.
 
     Raises:
@@ -73,7 +76,15 @@ def run_scanners(
     """
     folder = Path(tempfile.mkdtemp(prefix="cicd-scan-", dir=scratch))
     run = partial(
-        _run, project=project, env=env, folder=folder, limit=security.timeout, start=start, find=find, say=say
+        _run,
+        project=project,
+        env=env,
+        folder=folder,
+        limit=security.timeout,
+        start=start,
+        tell=tell,
+        find=find,
+        say=say,
     )
     try:
         found = together({kind: partial(run, kind) for kind in dict.fromkeys(security.scan)}, threading.Event())
@@ -123,11 +134,12 @@ def _run(
     folder: Path,
     limit: float,
     start: Start,
+    tell: Tell,
     find: Callable[[str, Mapping[str, str]], Path],
     say: Callable[[str], None],
 ) -> Scan:
     why = nothing_to_scan(kind, project)
-    ended = Ended(why=why) if why else _ended(kind, project, env, folder, limit, start, find, say)
+    ended = Ended(why=why) if why else _ended(kind, project, env, folder, limit, start, tell, find, say)
     return scan_of(kind, ended, project, limit, base_score)
 
 
@@ -138,6 +150,7 @@ def _ended(
     folder: Path,
     limit: float,
     start: Start,
+    tell: Tell,
     find: Callable[[str, Mapping[str, str]], Path],
     say: Callable[[str], None],
 ) -> Ended:
@@ -148,11 +161,13 @@ def _ended(
         argv = scan_command(kind, str(find(tool, env)), str(report), project)
         say(f"$ {tool} {' '.join(argv[1:])}")
         if tool in TELLS_ON_STDOUT:
-            argv = ["sh", "-c", 'exec "$0" "$@" > "$CICD_REPORT"', *argv]
-            seen["CICD_REPORT"] = str(report)
+            return Ended(report=tell(argv, env=seen, timeout=limit))
         done = start(argv, env=seen, cwd=Path(project.folder), check=False, timeout=limit)
-    except (ToolMissing, CommandFailed) as error:
+    except ToolMissing as error:
         return Ended(why=str(error)[:600])
+    except CommandFailed as error:
+        how, _, said = error.what.partition("\n")
+        return Ended(why=f"it {how.rpartition('` ')[2].rstrip(':')}: {last_words(said)}")
     return Ended(code=done.code, output=done.output, timed_out=done.timed_out, report=_bytes(report))
 
 

@@ -1,4 +1,4 @@
-"""Scanners that a suite runs: how each is called, and what its end is worth. One that did not finish found nothing out."""
+"""Scanners that a suite runs: how each is called, and what its end is worth. One that did not finish is red."""
 
 import re
 from collections.abc import Mapping
@@ -113,8 +113,9 @@ def is_offline(scan: Scan) -> bool:
 def last_words(output: str) -> str:
     """The end of what a program said, in one line: without colours, and without what looks like a secret."""
     lines = [line for line in ANSI.sub("", output[-20_000:]).splitlines() if line.strip()]
-    network = [line for line in lines if OFFLINE.search(line)]
-    return redacted(line_of((network or lines or ["it said nothing"])[-1], LONGEST))
+    network = [line for line in lines if OFFLINE.search(line)][-1:]
+    named = [line for line in lines if re.match(r"\s*(error|fatal)\b", line, re.IGNORECASE)]
+    return redacted(line_of((network or named or lines[-1:] or ["it said nothing"])[0], LONGEST))
 
 
 def _failed(tool: str, ended: Ended, limit: float) -> str:

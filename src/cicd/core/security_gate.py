@@ -1,4 +1,4 @@
-"""Findings held against a policy. What a scanner did not get to is red: nothing found is not the same as nothing there."""
+"""Findings held against a policy. Nothing found is not the same as nothing there: what was not looked at is red."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -99,7 +99,7 @@ class SecurityGate(msgspec.Struct, frozen=True, kw_only=True):
                 cause="; ".join(map(_short, self.blocking[:3])) + (" …" if len(self.blocking) > 3 else ""),
                 next_step="mend it, or write an exception with reason and expiry under `exceptions` of the gate",
             )
-        if self.unfinished or not self.scans and not self.excused:
+        if self.unfinished or not (self.scans or self.excused):
             causes = [f"{scan.tool} ({scan.source}): {scan.unfinished}" for scan in self.unfinished[:3]]
             return ScanUnfinished(
                 f"{name}: {self.sentence}",

@@ -1,4 +1,4 @@
-"""The security gate as Markdown and as annotations. All texts of findings are hostile: they land on a page with links."""
+"""The security gate as Markdown and as annotations. Texts of findings are hostile: they land on a page with links."""
 
 from typing import Literal
 
