@@ -154,7 +154,10 @@ def judge_findings(
 
 def exception_problem(exception: FindingException) -> str | None:
     """What is wrong with an exception whatever the day; None if nothing is."""
-    if len(exception.until) != len("2026-12-31"):
+    try:
+        if date.fromisoformat(exception.until).isoformat() != exception.until:
+            raise ValueError
+    except ValueError:
         return "until: should be a day such as `2026-12-31`"
     blank = next((name for name in ("id", "reason") if not getattr(exception, name).strip()), None)
     return f"{blank}: is empty" if blank else None
@@ -188,12 +191,9 @@ def _verdict(finding: Finding, policy: SeverityPolicy) -> str:
 
 
 def _standing(exception: FindingException, today: date) -> str:
-    try:
-        until = date.fromisoformat(exception.until)
-    except ValueError:
-        return "has no day in `until`"
-    if exception_problem(exception):
-        return "is not complete"
+    if problem := exception_problem(exception):
+        return f"is not valid ({problem})"
+    until = date.fromisoformat(exception.until)
     if until < today:
         return f"has ended on {exception.until}"
     return "holds" if until - today <= LONGEST else f"lasts until {exception.until}, and a year is the longest"
