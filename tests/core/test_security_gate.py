@@ -51,7 +51,7 @@ def test_below_the_gate_is_green_and_counted() -> None:
     ],
 )
 def test_a_threshold_or_a_list(severity: str | list[str], blocking: list[str]) -> None:
-    findings = [found(f"R{one}", one, file="a") for one in ("none", "low", "medium", "high", "critical")]  # type: ignore[arg-type]
+    findings = [found(f"R{one}", one, file="a") for one in ("none", "low", "medium", "high", "critical")]
     gate = judge(*findings, policy=SeverityPolicy(severity=severity))  # type: ignore[arg-type]
     assert [one.severity for one in gate.blocking] == blocking
 

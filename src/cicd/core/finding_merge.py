@@ -13,34 +13,38 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     worst severity counts. One without a version joins those that have one. Outside of packages only what is the same
     in every word is one, such as a report that was read twice.
     """
-    found: dict[tuple[object, ...], Finding] = {}
+    others: dict[Finding, None] = {}
     packages: dict[str, list[Finding]] = {}
     for one in findings:
         if one.package:
             packages.setdefault(one.package, []).append(one)
         else:
-            found.setdefault((one.tool, one.id, one.places, one.title, one.severity), one)
-    together = [*found.values(), *(one for group in packages.values() for one in _of_package(group))]
-    return sorted(together, key=lambda one: (order(one.severity), -(one.score or 0), one.places, one.package, one.name))
+            others[one] = None
+    return sorted([*others, *(one for group in packages.values() for one in _of_package(group))], key=_order)
+
+
+def _order(one: Finding) -> tuple[object, ...]:
+    return (order(one.severity), -(one.score or 0), one.places, one.package, one.version, one.name, one.tool, one.title)
 
 
 def _of_package(findings: Sequence[Finding]) -> Iterator[Finding]:
     versions: dict[str, list[Finding]] = {}
     for one in findings:
         versions.setdefault(one.version, []).append(one)
-    unversioned = versions.pop("", [])
-    found = [one for group in versions.values() for one in _grouped(group)]
-    where: dict[str, list[int]] = {}
-    for index, one in enumerate(found):
-        for name in one.names:
-            where.setdefault(name, []).append(index)
-    for one in _grouped(unversioned):
-        joins = {index for name in one.names for index in where.get(name, ())}
-        for index in joins:
-            found[index] = _one([found[index], one])
+    unversioned = list(_grouped(versions.pop("", [])))
+    named: dict[str, set[str]] = {}  # the versions that have a finding of this name
+    for version, group in versions.items():
+        for one in group:
+            for name in one.names:
+                named.setdefault(name, set()).add(version)
+    for one in unversioned:
+        joins = {version for name in one.names for version in named.get(name, ())}
+        for version in joins:
+            versions[version].append(one)
         if not joins:
             yield one
-    yield from found
+    for group in versions.values():
+        yield from _grouped(group)
 
 
 def _grouped(findings: Sequence[Finding]) -> Iterator[Finding]:
