@@ -6,7 +6,6 @@ Read is only what a finding needs. Snippets, code flows and contexts are not: th
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -294,13 +293,15 @@ class _Reader:
 
 def _file(uri: str) -> str:
     """The path of a `file:` URI or of a relative one; empty for another."""
-    try:
-        parts = urlsplit(uri[:2000])
-    except ValueError:
+    uri = uri[:2000]
+    scheme = found[1] if (found := re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", uri)) else ""
+    if scheme not in ("", "file"):
         return ""
-    if parts.scheme not in ("", "file"):
-        return ""
-    return unquote(parts.path, errors="replace")
+    path = uri.removeprefix("file:")
+    if scheme and path.startswith("//"):
+        path = "/" + path[2:].partition("/")[2]
+    signs = re.sub(rb"%([0-9A-Fa-f]{2})", lambda code: bytes([int(code[1], 16)]), path.encode(errors="replace"))
+    return signs.decode(errors="replace")
 
 
 def _is_suppressed(result: _Result) -> bool:

@@ -43,11 +43,11 @@ def read_pip_audit(value: Any, source: str, root: str, rate: Rate) -> Scan:
     skipped = [one for one in report.dependencies if one.vulns is None]
     found = [_vulnerability(one, each) for one in audited for each in one.vulns or []]
     found += [finding("pip-audit", NOT_SCANNED, package=one.name, title=one.skip_reason) for one in skipped]
-    unfinished = ""
-    if not audited:
-        why = line_of(skipped[0].skip_reason, 200) if skipped else ""
-        unfinished = f"it audited none of {len(skipped)} packages: {why}" if skipped else "it was given no package"
-    return Scan(tool="pip-audit", source=source, findings=tuple(found), unfinished=unfinished)
+    if audited:
+        return Scan(tool="pip-audit", source=source, findings=tuple(found))
+    why = f": {redacted(line_of(skipped[0].skip_reason, 200))}" if skipped else ""
+    unfinished = f"it audited none of {len(skipped)} packages{why}" if skipped else "it was given no package"
+    return Scan(tool="pip-audit", source=source, unfinished=unfinished)
 
 
 def _vulnerability(dependency: _Dependency, found: _Vulnerability) -> Finding:
@@ -78,10 +78,14 @@ class _Bandit(msgspec.Struct, frozen=True):
 
     results: list[Result]
     errors: list[Failed]
+    metrics: dict[str, Any] | None = None
 
 
 def read_bandit(value: Any, source: str, root: str, rate: Rate) -> Scan:
-    """Bandit's report. It knows LOW, MEDIUM and HIGH; a file that it cannot parse is a finding, `not-scanned`."""
+    """Bandit's report. It knows LOW, MEDIUM and HIGH; a file that it cannot parse is a finding, `not-scanned`.
+
+    When it has read no line at all, it was led to the wrong folder, and has not done its work.
+    """
     report = shaped(value, _Bandit, source, "bandit")
     found = [
         finding(
@@ -97,7 +101,15 @@ def read_bandit(value: Any, source: str, root: str, rate: Rate) -> Scan:
     found += [
         finding("bandit", NOT_SCANNED, place=place_of(one.filename, 0, root), title=one.reason) for one in report.errors
     ]
-    return Scan(tool="bandit", source=source, findings=tuple(found))
+    totals = (report.metrics or {}).get("_totals")
+    lines, nosec = (totals.get("loc"), totals.get("nosec")) if isinstance(totals, dict) else (None, None)
+    return Scan(
+        tool="bandit",
+        source=source,
+        findings=tuple(found),
+        unfinished="it found no Python to read" if lines == 0 and not found else "",
+        suppressed=nosec if isinstance(nosec, int) and 0 < nosec < 10**9 else 0,
+    )
 
 
 class _Leak(msgspec.Struct, frozen=True, rename="pascal"):

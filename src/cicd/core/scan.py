@@ -18,8 +18,10 @@ PROGRAMS: Mapping[Scanned, str] = {
     "workflows": "zizmor",
 }
 TELLS_ON_STDOUT = {"zizmor"}  # the others write a file
-# bandit's own list (its `--help`), which ours would replace, and environments that live in a checkout
-NOT_OURS = ".svn,CVS,.bzr,.hg,.git,__pycache__,.tox,.eggs,*.egg,.nox,.venv,venv,node_modules,site-packages"
+# What a checkout holds and the project has not written. To bandit each is a piece of a path: without the slashes
+# `venv` would also leave `src/my_venv.py` out.
+FOREIGN = (".git", ".hg", ".svn", "__pycache__", ".tox", ".nox", ".eggs", ".venv", "venv", "node_modules")
+NOT_OURS = ",".join(f"/{name}/" for name in (*FOREIGN, "site-packages"))
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # How requests, urllib3 and sockets say that there is no way to a server.
 OFFLINE = re.compile(
@@ -58,7 +60,7 @@ def scan_command(kind: Scanned, program: str, report: str, project: Project) -> 
 
     Args:
         kind: what it looks for.
-        program: its path.
+        program: its path; it is run in the project's folder.
         report: absolute path of the file that it is to write; its folder is ours.
         project: what is scanned.
     """
@@ -71,7 +73,7 @@ def scan_command(kind: Scanned, program: str, report: str, project: Project) -> 
         return [program, *fixed, "--no-deps", "--disable-pip", *files]
     if kind == "code":
         wanted = ["--format", "json", "--output", report, "--exit-zero", "--quiet", "--exclude", NOT_OURS]
-        return [program, "--recursive", project.folder, *wanted]
+        return [program, "--recursive", ".", *wanted]  # so that the path to the checkout is not looked at
     if kind == "secrets":
         wanted = ["--report-format", "json", "--report-path", report, "--redact=100", "--exit-code", "0"]
         return [program, "dir", project.folder, *wanted, "--no-banner", "--no-color", "--log-level", "warn"]
@@ -114,8 +116,8 @@ def last_words(output: str) -> str:
     """The end of what a program said, in one line: without colours, and without what looks like a secret."""
     lines = [line for line in ANSI.sub("", output[-20_000:]).splitlines() if line.strip()]
     network = [line for line in lines if OFFLINE.search(line)][-1:]
-    named = [line for line in lines if re.match(r"\s*(error|fatal)\b", line, re.IGNORECASE)]
-    return redacted(line_of((network or named or lines[-1:] or ["it said nothing"])[0], LONGEST))
+    named = [line for line in lines if re.match(r"\s*(error|fatal)\b", line, re.IGNORECASE)][:2]
+    return redacted(line_of("; ".join(network or named or lines[-1:]) or "it said nothing", LONGEST))
 
 
 def _failed(tool: str, ended: Ended, limit: float) -> str:

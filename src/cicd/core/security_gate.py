@@ -96,7 +96,7 @@ class SecurityGate(msgspec.Struct, frozen=True, kw_only=True):
         if self.blocking:
             return FindingsBlock(
                 f"{name}: {self.sentence}",
-                cause="; ".join(map(_short, self.blocking[:3])) + (" …" if len(self.blocking) > 3 else ""),
+                cause="; ".join(map(_short, self.blocking[:3])) + ("; and more" if len(self.blocking) > 3 else ""),
                 next_step="mend it, or write an exception with reason and expiry under `exceptions` of the gate",
             )
         if self.unfinished or not (self.scans or self.excused):
