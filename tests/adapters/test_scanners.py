@@ -210,11 +210,13 @@ def test_reports_of_others(tmp_path: Path) -> None:
     assert told["reports/a.sarif"] == told["reports/b.json"] == ""
     assert "line 1" in told["reports/bad.json"]
     assert told["reports/folder.json"] == "it is no file"
-    assert "leaves the repository" in told["reports/away.json"]
+    assert "outside of the repository" in told["reports/away.json"]
     assert "64 MiB" in told["reports/large.json"]
     assert told["none/*.json"] == "there is no such file"
     assert "no pattern" in told["/etc/*"]
-    assert told["../*.json"]
+    assert told["../*.json"] == "there is no such file"
+    (tmp_path.parent / "x.json").write_text("[]")
+    assert "outside" in read_reports(["../x.json"], tmp_path)[0].unfinished
 
 
 def test_a_report_from_before_the_run_counts_as_none(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ PIP_AUDIT = {
 def test_pip_audit() -> None:
     scan = read(PIP_AUDIT)
     one, skipped = scan.findings
-    assert (one.name, one.package, one.version, one.fixed_in) == ("CVE-2019-1010083", "flask-foo", "0.5", "1.0")
+    assert (one.name, one.package, one.version, one.fixed_in) == ("CVE-2019-1010083", "Flask_Foo", "0.5", "1.0")
     assert (one.severity, one.title) == ("unknown", "Denial of service. More.")
     assert (skipped.id, skipped.package, skipped.severity) == (NOT_SCANNED, "acme-internal", "unknown")
     assert scan.unfinished == ""
@@ -297,4 +297,4 @@ def test_packages_in_the_messages_of_trivy() -> None:
     log = sarif({"ruleId": "CVE-2018-18074", "message": {"text": text}, "level": "error"})
     log["runs"][0]["tool"]["driver"]["name"] = "Trivy"
     (one,) = read(log).findings
-    assert (one.package, one.version, one.fixed_in) == ("requests", "2.19.0", "2.20.0")
+    assert (one.package, one.version, one.fixed_in) == ("Requests", "2.19.0", "2.20.0")

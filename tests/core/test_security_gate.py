@@ -177,7 +177,7 @@ def test_one_vulnerability_of_two_scanners_is_one_finding() -> None:
     three = found("GHSA-x84v-xcm2-53pg", "low", tool="grype", aliases=["PYSEC-1-1"], package="foo_bar")
     (whole,) = merged([one, two, three])
     assert (whole.tool, whole.severity, whole.name) == ("grype, pip-audit, trivy", "high", "CVE-2026-1")
-    assert (whole.version, whole.fixed_in, whole.title) == ("1", "2", "t")
+    assert (whole.package, whole.version, whole.fixed_in, whole.title) == ("foo-bar", "1", "2", "t")
     assert whole.places == (Place("r.txt", 0), Place())
     assert whole.names == {"PYSEC-1-1", "CVE-2026-1", "GHSA-X84V-XCM2-53PG"}
 

@@ -12,9 +12,9 @@ from cicd.adapters.cvss_scores import base_score
 from cicd.adapters.suite_run import Start
 from cicd.adapters.together import together
 from cicd.adapters.tools import scanner_program
-from cicd.core.findings import Scan, Scanned, Security
+from cicd.core.findings import Scan, Scanned, Security, line_of
 from cicd.core.findings_formats import read_findings
-from cicd.core.findings_json import LARGEST, too_large
+from cicd.core.findings_json import LARGEST
 from cicd.core.osv import to_ask, with_advisories
 from cicd.core.scan import (
     PROGRAMS,
@@ -27,8 +27,9 @@ from cicd.core.scan import (
     scan_command,
     scan_of,
 )
-from cicd.errors import CicdError, CommandFailed, ReportInvalid, ToolMissing
+from cicd.errors import CommandFailed, ReportInvalid, ToolMissing
 
+MOST_REPORTS = 1000  # of one pattern
 Tell = Callable[..., bytes]  # process.output, or a fake
 # Scanners read a stranger's files: they get what finds programs, servers and certificates, and no secret of the job.
 PASSED_ON = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
@@ -59,7 +60,7 @@ def run_scanners(
     tell: Tell = process.output,
     lookup: osv.Lookup = osv.advisories,
     find: Callable[[str, Mapping[str, str]], Path] = scanner_program,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None],
 ) -> tuple[list[Scan], list[Scan]]:
     """Run the scanners of `security.scan`; their scans, and those that did not finish and need not (offline).
 
@@ -105,13 +106,15 @@ def read_reports(patterns: Sequence[str], folder: Path, *, since: float = 0.0) -
     scans = []
     for pattern in dict.fromkeys(patterns):
         try:
-            paths = sorted(folder.glob(pattern.removeprefix("./")))[:1000]
+            paths = sorted(folder.glob(pattern.removeprefix("./")))
         except (ValueError, NotImplementedError, OSError) as error:
-            scans.append(Scan(tool="report", source=pattern[:200], unfinished=f"it is no pattern of files: {error}"))
+            scans.append(_no_report(pattern, f"it is no pattern of files: {error}"))
             continue
         if not paths:
-            scans.append(Scan(tool="report", source=pattern[:200], unfinished="there is no such file"))
-        for path in paths:
+            scans.append(_no_report(pattern, "there is no such file"))
+        if len(paths) > MOST_REPORTS:
+            scans.append(_no_report(pattern, f"it names {len(paths):,} files, of which {MOST_REPORTS} are read"))
+        for path in paths[:MOST_REPORTS]:
             scans += _report(path, folder, since)
     return scans
 
@@ -172,7 +175,7 @@ def _ended(
 
 
 def _bytes(report: Path) -> bytes | None:
-    """The report, or as much of one that is too large as says so."""
+    """A report, or as much of one that is too large as says so; None: it is not there."""
     try:
         with report.open("rb") as file:
             return file.read(LARGEST + 1)
@@ -192,18 +195,17 @@ def _report(path: Path, folder: Path, since: float) -> list[Scan]:
     source = str(path.relative_to(folder))
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
-            return [Scan(tool="report", source=source, unfinished="it is a link that leaves the repository")]
-        about = path.stat()
+            return [_no_report(source, "it is outside of the repository, or a link that leaves it")]
         if not path.is_file():
-            return [Scan(tool="report", source=source, unfinished="it is no file")]
-        if about.st_mtime < since:
-            return [
-                Scan(tool="report", source=source, unfinished="it is from before this run: no scanner wrote it now")
-            ]
-        if about.st_size > LARGEST:
-            raise too_large(source)
-        return read_findings(path.read_bytes(), source, base_score, root=str(folder.resolve()))
+            return [_no_report(source, "it is no file")]
+        if path.stat().st_mtime < since:
+            return [_no_report(source, "it is from before this run: no scanner wrote it now")]
+        return read_findings(_bytes(path) or b"", source, base_score, root=str(folder.resolve()))
     except ReportInvalid as error:
-        return [Scan(tool="report", source=source, unfinished=f"{error.what} ({error.cause})")]
-    except (OSError, CicdError) as error:
-        return [Scan(tool="report", source=source, unfinished=f"it cannot be read: {error}")]
+        return [_no_report(source, f"{error.what} ({error.cause})")]
+    except OSError as error:
+        return [_no_report(source, f"it cannot be read: {error}")]
+
+
+def _no_report(source: str, why: str) -> Scan:
+    return Scan(tool=line_of(f"scanner of {source}", 200), source=line_of(source, 200), unfinished=why)

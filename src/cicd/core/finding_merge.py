@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from cicd.core.findings import MOST_ALIASES, Finding, Place
+from cicd.core.findings import MOST_ALIASES, Finding, Place, package_name
 from cicd.core.severity import order, worst
 
 
@@ -17,7 +17,7 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     packages: dict[str, list[Finding]] = {}
     for one in findings:
         if one.package:
-            packages.setdefault(one.package, []).append(one)
+            packages.setdefault(package_name(one.package), []).append(one)
         else:
             others[one] = None
     return sorted([*others, *(one for group in packages.values() for one in _of_package(group))], key=_order)
@@ -71,7 +71,7 @@ def _one(group: Sequence[Finding]) -> Finding:
     """All of a group as one; what has no place of its own keeps it that way, so that no path speaks for it."""
     if len(group) == 1:
         return group[0]
-    first = min(group, key=lambda one: (order(one.severity), one.tool, one.id))
+    first = min(group, key=lambda one: (one.severity == "unknown", order(one.severity), one.tool, one.id))
     names = dict.fromkeys(name for one in group for name in (one.id, *one.aliases) if name.upper() != first.id.upper())
     unique = {name.upper(): name for name in names}
     scores = [one.score for one in group if one.score is not None]

@@ -96,7 +96,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
         Two findings of one rule in one file with one title have the same.
         """
-        parts = [self.name, self.package] if self.package else [self.tool, self.id, self.file, self.title]
+        parts = [self.name, package_name(self.package)] if self.package else [self.tool, self.id, self.file, self.title]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -143,7 +143,7 @@ def finding(
         score=rated[1],
         aliases=tuple(others[:MOST_ALIASES]),
         places=(place or Place(),),
-        package=package_name(line_of(package, LONGEST_NAME)),
+        package=line_of(package, LONGEST_NAME),
         version=line_of(version, LONGEST_NAME),
         fixed_in=line_of(fixed_in, LONGEST_NAME),
         title=redacted(line_of(title, LONGEST)),
@@ -161,8 +161,8 @@ def line_of(value: object, limit: int) -> str:
 
 
 def package_name(name: str) -> str:
-    """A package's name as packages are compared: in small letters, runs of `-_.` as `-` (PEP 503), but for paths."""
-    return name.lower() if "/" in name or ":" in name else re.sub(r"[-_.]+", "-", name).lower()
+    """A package's name as names are compared: in small letters, runs of `-_.` as `-` (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def web_address(value: object) -> str:

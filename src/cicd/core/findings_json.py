@@ -25,7 +25,8 @@ def read_json(data: bytes, source: str) -> Any:
             (readers differ on which one counts, and one of them may be an empty list of findings).
     """
     if len(data) > LARGEST:
-        raise too_large(source)
+        problem = f"it has more than {LARGEST // 1024 // 1024} MiB"
+        raise invalid(source, problem, "it is no report of a scanner, or of far too much at once")
     if not data.strip():
         raise invalid(source, "it is empty", "the scanner ended before it wrote its report")
     if data.count(b",") + data.count(b"[") + data.count(b"{") > MOST_VALUES:
@@ -56,12 +57,6 @@ def invalid(source: str, problem: str, cause: str) -> ReportInvalid:
         cause=cause,
         next_step="look at what the scanner itself says, and let it write its report anew",
     )
-
-
-def too_large(source: str) -> ReportInvalid:
-    """The error for a report that is not even read."""
-    limit = f"it has more than {LARGEST // 1024 // 1024} MiB"
-    return invalid(source, limit, "it is no report of a scanner, or of far too much at once")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

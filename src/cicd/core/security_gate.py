@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import msgspec
 
 from cicd.core.finding_merge import merged
-from cicd.core.findings import Finding, FindingException, Scan, SeverityPolicy
+from cicd.core.findings import Finding, FindingException, Scan, SeverityPolicy, package_name
 from cicd.core.suite import counted
 from cicd.errors import CicdError, FindingsBlock, ScanUnfinished
 
@@ -167,8 +167,7 @@ def matches(exception: FindingException, finding: Finding) -> bool:
     """Whether an exception speaks of a finding: by any of its names, its package, and every one of its places."""
     if exception.id.strip().upper() not in finding.names:
         return False
-    package = re.sub(r"[-_.]+", "-", exception.package).lower()
-    if package and package != re.sub(r"[-_.]+", "-", finding.package).lower():
+    if exception.package and package_name(exception.package) != package_name(finding.package):
         return False
     return not exception.path or all(_within(place.file, exception.path) for place in finding.places)
 
