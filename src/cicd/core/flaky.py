@@ -1,4 +1,4 @@
-"""Flaky tests: those that pass when run again are shown as what they are; those in quarantine have an owner and a day."""
+"""Flaky tests: what passes when run again is shown as what it is; what is in quarantine has an owner and a day."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
