@@ -1,7 +1,7 @@
 """Which lines the tests of all shards ran, as one; and how many of those that a change touches.
 
 Each shard leaves coverage.py's JSON report. A statement ran if it ran in any of them: the union by file and line is
-what `coverage combine` makes of the data, but needs neither the same paths on every machine nor the project's environment.
+what `coverage combine` makes of the data, but needs neither equal paths on every machine nor the project's environment.
 """
 
 import re
