@@ -1,7 +1,7 @@
 """What one job of a suite showed, as it is handed to the job that gives the verdict: a file among the job's reports.
 
-It comes from another job, which has run the code of a pull request: all of it has bounds, and what does not fit together
-is no part.
+It comes from another job, which has run the code of a pull request: all of it has bounds, and what does not fit
+together is no part.
 """
 
 from typing import Annotated
@@ -60,7 +60,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def outcome(self) -> Outcome:
         """What there is to judge."""
-        unreadable = ReportInvalid(self.unreadable, next_step="look at the log of that job") if self.unreadable else None
+        unreadable = (
+            ReportInvalid(self.unreadable, next_step="look at the log of that job") if self.unreadable else None
+        )
         return Outcome(
             suite=self.suite if self.shards == 1 else f"{self.suite} {self.shard}/{self.shards}",
             command=self.command,
