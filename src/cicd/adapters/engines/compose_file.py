@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,9 @@ def render(source: Source, runner: Runner, variables: Mapping[str, str], options
         ConfigError: a file is not there or wrong, or a variable has no value; all of these are named.
     """
     command, env = _command(source, runner, variables)
-    done = run([*command, "--quiet", *options], env=env, check=False)
+    with ThreadPoolExecutor(1) as pool:  # a promotion waits for both, and each starts a program
+        answer = pool.submit(ask, source, runner, variables, options)
+        done = run([*command, "--quiet", *options], env=env, check=False)
     unset = sorted(set(re.findall(r'The \\?"(\w+)\\?" variable is not set', done.output)))
     if done.code or (unset and variables):
         raise ConfigError(
@@ -86,7 +89,7 @@ def render(source: Source, runner: Runner, variables: Mapping[str, str], options
             else "",
             next_step="mend the file; `docker compose config` reads it as this does",
         )
-    return ask(source, runner, variables, options)
+    return answer.result()
 
 
 def ask(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
