@@ -7,8 +7,9 @@ needs nothing but the standard library, Python 3.8 and pytest 7. It does somethi
 CICD_SHARD_PLAN names a JSON file: {"suite", "plan" (digest), "attempt", "shard" (from 1), "shards", "files" (file ->
 shard), "split" (file -> id -> shard), "receipt" (path)}.
 
-A file belongs to a shard before it is imported: by `files`, or when the plan does not know it by a checksum of its path, so
-that each file has one owner whatever collects it. A file in `split` is collected by all, and the tests of others deselected.
+A file belongs to a shard before it is imported: by `files`, or when the plan does not know it by a checksum of its path,
+so that each file has one owner whatever collects it. A file in `split` is collected by all, and they deselect the tests
+of the others.
 
 The receipt is a journal while tests run (a line each, so that a killed run leaves what it had), and one JSON value once
 they have ended. cicd.core.receipt reads both, and says what the fields mean.
@@ -22,7 +23,7 @@ import os
 import time
 import zlib
 from pathlib import Path
-from typing import Any, Dict, Generator, Iterable, List, Optional, Tuple
+from typing import Any, Generator, Iterable, List, Tuple
 
 import pytest
 
@@ -44,22 +45,22 @@ def clean(text: str) -> str:
     """An id or path that fits into JSON and a bounded place: the same in every shard, and as it is nearly always."""
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # a file's name need not be text
-    return text if len(text) <= LONGEST else "{}…{:08x}".format(text[: LONGEST - 9], crc(text))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 9]}…{crc(text):08x}"
 
 
 class Plan:
     """Which tests belong to whom."""
 
-    def __init__(self, data: Dict[str, Any]) -> None:
+    def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
         self.shard = int(data["shard"])
         self.shards = int(data["shards"])
-        self.files: Dict[str, int] = data.get("files", {})
-        self.split: Dict[str, Dict[str, int]] = data.get("split", {})
+        self.files: dict[str, int] = data.get("files", {})
+        self.split: dict[str, dict[str, int]] = data.get("split", {})
         self.receipt = str(data["receipt"])
         owners = {*self.files.values(), *(owner for tests in self.split.values() for owner in tests.values())}
         if not all(isinstance(owner, int) and 1 <= owner <= self.shards for owner in owners | {self.shard}):
-            raise ValueError("shards are numbers from 1 to {}".format(self.shards))
+            raise ValueError(f"shards are numbers from 1 to {self.shards}")
 
     def owner(self, file: str) -> int:
         if file in self.split:
@@ -89,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         with open(path, encoding="utf-8") as file:
             plan = Plan(json.load(file))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise pytest.UsageError("the plan {} ({}) cannot be read: {!r}".format(path, VARIABLE, error)) from error
+        raise pytest.UsageError(f"the plan {path} ({VARIABLE}) cannot be read: {error!r}") from error
     chooser, stopwatch = Chooser(plan, config), Stopwatch()
     config.pluginmanager.register(chooser, "cicd-chooser")
     config.pluginmanager.register(stopwatch, "cicd-stopwatch")
@@ -103,16 +104,16 @@ class Chooser:
         self.plan = plan
         self.config = config
         self.worker = worker
-        self.seen: Dict[str, int] = {}
-        self.collected: List[str] = []
-        self.deselected: List[str] = []
-        self.others: List[str] = []
-        self.renamed: Dict[str, str] = {}
-        self.files: Dict[str, float] = {}
+        self.seen: dict[str, int] = {}
+        self.collected: list[str] = []
+        self.deselected: list[str] = []
+        self.others: list[str] = []
+        self.renamed: dict[str, str] = {}
+        self.files: dict[str, float] = {}
         self.seconds = 0.0
         self.began = 0.0
         self.choosing = False
-        self.keys: Dict[Any, str] = {}
+        self.keys: dict[Any, str] = {}
 
     def file_of(self, node: Any) -> str:
         """The file part of a node's id: a path from rootdir on; a file's bare name where pytest gives it no path."""
@@ -178,7 +179,7 @@ class Chooser:
             self.files[key] = self.files.get(key, 0.0) + time.perf_counter() - began
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self, items: List[pytest.Item]) -> Generator[None, Any, None]:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, None]:
         """Around all others: they filter, sort and rename first."""
         named = [(item, item.nodeid) for item in items] if self.config.getoption("dist", "no") == "loadgroup" else []
         yield
@@ -217,7 +218,7 @@ class Chooser:
         if self.worker:
             put(worker_file(self.plan.receipt, self.worker), {**self.said(), "renamed": self.renamed})
 
-    def said(self) -> Dict[str, Any]:
+    def said(self) -> dict[str, Any]:
         return {
             "seen": self.seen,
             "collected": self.collected,
@@ -228,7 +229,7 @@ class Chooser:
         }
 
 
-def module_file(name: str) -> Optional[Path]:
+def module_file(name: str) -> Path | None:
     """The file of a module that `--pyargs` names; None: there is none, or it is a package, whose folder counts."""
     try:
         spec = importlib.util.find_spec(name)
@@ -240,7 +241,7 @@ def module_file(name: str) -> Optional[Path]:
 
 
 class Stopwatch:
-    """Seconds of fixtures that several tests share, which pytest counts to the test that happens to come first or last."""
+    """Seconds of fixtures that several tests share; pytest counts them to the test that comes first or last."""
 
     def __init__(self) -> None:
         self.shared: Shared = []
@@ -278,7 +279,7 @@ class Ending:
     def __init__(self, shared: Shared, name: str) -> None:
         self.shared = shared
         self.name = name
-        self.began: Optional[float] = None
+        self.began: float | None = None
 
     def start(self) -> None:
         self.began = time.perf_counter()
@@ -323,12 +324,12 @@ class Recorder:
         self.chooser = chooser
         self.stopwatch = stopwatch
         self.began = time.perf_counter()
-        self.collection: Dict[str, Any] = {}
-        self.renamed: Dict[str, str] = {}
-        self.twice: Dict[str, int] = {}
-        self.tests: Dict[str, Test] = {}
-        self.errors: Dict[str, str] = {}
-        self.fixtures: Dict[str, float] = {}
+        self.collection: dict[str, Any] = {}
+        self.renamed: dict[str, str] = {}
+        self.twice: dict[str, int] = {}
+        self.tests: dict[str, Test] = {}
+        self.errors: dict[str, str] = {}
+        self.fixtures: dict[str, float] = {}
         self.session_fixtures = 0.0
         self.why = ""
         self.journal: Any = None
@@ -336,7 +337,7 @@ class Recorder:
 
     def pytest_report_header(self) -> str:
         digest = str(self.plan.data.get("plan", ""))[:12]
-        return "cicd: shard {} of {}, plan {}".format(self.plan.shard, self.plan.shards, digest)
+        return f"cicd: shard {self.plan.shard} of {self.plan.shards}, plan {digest}"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -344,7 +345,7 @@ class Recorder:
         self.journal = open(self.plan.receipt, "w", encoding="utf-8")  # noqa: SIM115 - open as long as tests run
         self.note({"cicd": "journal", **self.about()})
 
-    def about(self) -> Dict[str, Any]:
+    def about(self) -> dict[str, Any]:
         data = self.plan.data
         return {
             "suite": str(data.get("suite", "")),
@@ -366,7 +367,7 @@ class Recorder:
         self.keep(self.chooser.said())
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: Any, ids: List[str]) -> None:
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         path = worker_file(self.plan.receipt, str(node.gateway.id))
         try:
             with open(path, encoding="utf-8") as file:
@@ -378,12 +379,12 @@ class Recorder:
         if not self.collection:  # xdist itself sees to it that all workers have the same
             self.keep(said)
 
-    def keep(self, said: Dict[str, Any]) -> None:
+    def keep(self, said: dict[str, Any]) -> None:
         self.collection = said
         self.note({name: said[name] for name in ("seen", "collected", "deselected", "others")})
         collected = said["collected"]
         if len(set(collected)) != len(collected):
-            counts: Dict[str, int] = {}
+            counts: dict[str, int] = {}
             for test in collected:
                 counts[test] = counts.get(test, 0) + 1
             self.twice = {test: count for test, count in counts.items() if count > 1}
@@ -447,9 +448,9 @@ class Recorder:
         self.journal.close()
         put(self.plan.receipt, merged(self.earlier, self.receipt(why, code)))
 
-    def receipt(self, why: str, code: int) -> Dict[str, Any]:
+    def receipt(self, why: str, code: int) -> dict[str, Any]:
         said = {**self.chooser.said(), **self.collection}
-        files: Dict[str, Dict[str, float]] = {}
+        files: dict[str, dict[str, float]] = {}
         for name, found in (("collect", said["imports"]), ("fixtures", self.fixtures)):
             for file, seconds in found.items():
                 files.setdefault(file, {})[name] = round(seconds, 6)
@@ -494,10 +495,10 @@ def outcome_of(report: Any) -> str:
 
 
 def worker_file(receipt: str, worker: str) -> str:
-    return "{}.{}".format(receipt, worker)
+    return f"{receipt}.{worker}"
 
 
-def put(path: str, value: Dict[str, Any]) -> None:
+def put(path: str, value: dict[str, Any]) -> None:
     """The whole file or none of it."""
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(value, file, separators=(",", ":"))
@@ -505,7 +506,7 @@ def put(path: str, value: Dict[str, Any]) -> None:
     os.replace(path + ".new", path)
 
 
-def earlier_receipt(plan: Plan) -> Optional[Dict[str, Any]]:
+def earlier_receipt(plan: Plan) -> dict[str, Any] | None:
     """What this shard's command has already left, where it starts pytest more than once; None: nothing."""
     try:
         with open(plan.receipt, encoding="utf-8") as file:
@@ -518,7 +519,7 @@ def earlier_receipt(plan: Plan) -> Optional[Dict[str, Any]]:
     return found
 
 
-def merged(earlier: Optional[Dict[str, Any]], receipt: Dict[str, Any]) -> Dict[str, Any]:
+def merged(earlier: dict[str, Any] | None, receipt: dict[str, Any]) -> dict[str, Any]:
     """One receipt of two sessions."""
     if earlier is None:
         return receipt
