@@ -58,6 +58,13 @@ class Plan:
         self.files: dict[str, int] = data.get("files", {})
         self.split: dict[str, dict[str, int]] = data.get("split", {})
         self.receipt = str(data["receipt"])
+        self.about: dict[str, Any] = {
+            "suite": str(data.get("suite", "")),
+            "plan": str(data.get("plan", "")),
+            "attempt": int(data.get("attempt", 1)),
+            "shard": self.shard,
+            "shards": self.shards,
+        }
         owners = {*self.files.values(), *(owner for tests in self.split.values() for owner in tests.values())}
         if not all(isinstance(owner, int) and 1 <= owner <= self.shards for owner in owners | {self.shard}):
             raise ValueError(f"shards are numbers from 1 to {self.shards}")
@@ -134,49 +141,51 @@ class Chooser:
     def pytest_collection(self, session: pytest.Session) -> Generator[None, Any, None]:
         self.began = time.perf_counter()
         given = self.config.args
-        self.config.args = [arg for arg in given if self.may_be_ours(arg)]
+        self.config.args = [self.without_ids(arg) for arg in given]
         yield
         self.config.args = given
 
-    def may_be_ours(self, arg: str) -> bool:
-        """Whether an argument of the command is to be followed: not when it is in a file of another shard.
+    def without_ids(self, arg: str) -> str:
+        """An argument of the command, such as `a_test.py::test_one`; of another shard's file without the ids.
 
-        pytest would say of such a one that nothing is found.
+        pytest would say of such an id that it is not found, for nothing is found in the file.
         """
-        name = arg.partition("[")[0].partition("::")[0]
+        name, ids, _ = arg.partition("[")[0].partition("::")
+        if not ids:
+            return arg
         path = self.config.invocation_params.dir / name
-        if not path.exists() and self.config.getoption("pyargs"):
+        if self.config.getoption("pyargs"):
             path = module_file(name) or path
-        if not path.is_file():
-            return True
         path = Path(os.path.abspath(str(path)))
         try:
             file = clean(path.relative_to(self.config.rootpath).as_posix())
         except ValueError:
             file = clean(path.name)
-        self.seen[file] = owner = self.plan.owner(file)
-        return owner in (SPLIT, self.plan.shard)
+        return arg if self.plan.owner(file) in (SPLIT, self.plan.shard) else name
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_collect_file(self, file_path: Path) -> Generator[None, Any, None]:
+    def pytest_collect_file(self, file_path: Path, parent: Any) -> Generator[None, Any, None]:
         """What others make of a file tells that it has tests; nothing of it is imported yet."""
         outcome = yield
         found = outcome.get_result()
         files = [one for one in found if not isinstance(one, pytest.Package)]  # pytest 7: a folder's __init__.py
         if files:
             file = self.key(files[0] if isinstance(files[0], pytest.File) else None, files[0])
-            self.seen[file] = owner = self.plan.owner(file)
-            if owner not in (SPLIT, self.plan.shard):
-                outcome.force_result([one for one in found if one not in files])
+            if self.plan.owner(file) not in (SPLIT, self.plan.shard):
+                packages = [one for one in found if one not in files]
+                outcome.force_result([*packages, OthersFile.from_parent(parent, path=file_path)])
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Generator[None, Any, None]:
+        """A file counts as seen only here: pytest 8 also asks for the neighbours of those that it wants."""
         began = time.perf_counter()
         yield
         file = collector.getparent(pytest.File)
-        if file is not None:
+        if file is not None and not isinstance(file, pytest.Package):
             key = self.key(file, collector)
-            self.files[key] = self.files.get(key, 0.0) + time.perf_counter() - began
+            self.seen[key] = self.plan.owner(key)
+            if not isinstance(file, OthersFile):
+                self.files[key] = self.files.get(key, 0.0) + time.perf_counter() - began
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, None]:
@@ -227,6 +236,13 @@ class Chooser:
             "imports": self.files,
             "collect": self.seconds,
         }
+
+
+class OthersFile(pytest.File):
+    """In the place of a file of another shard: it is there, and nothing comes of it."""
+
+    def collect(self) -> Iterable[Any]:
+        return []
 
 
 def module_file(name: str) -> Path | None:
@@ -372,17 +388,7 @@ class Recorder:
     def pytest_sessionstart(self) -> None:
         self.earlier = earlier_receipt(self.plan)
         self.journal = open(self.plan.receipt, "w", encoding="utf-8")  # noqa: SIM115 - open as long as tests run
-        self.note({"cicd": "journal", **self.about()})
-
-    def about(self) -> dict[str, Any]:
-        data = self.plan.data
-        return {
-            "suite": str(data.get("suite", "")),
-            "plan": str(data.get("plan", "")),
-            "attempt": int(data.get("attempt", 1)),
-            "shard": self.plan.shard,
-            "shards": self.plan.shards,
-        }
+        self.note({"cicd": "journal", **self.plan.about})
 
     def note(self, value: Any) -> None:
         self.journal.write(self.encode(value) + "\n")
@@ -465,8 +471,8 @@ class Recorder:
         return sum(seconds for _, seconds in found)
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        said = str(getattr(excinfo.value, "msg", "") or "")
-        self.why = "it was interrupted" + (": " + said if said else "")
+        """Also for `--maxfail` under xdist, for pytest.exit(), and when something could not be collected."""
+        self.why = str(getattr(excinfo.value, "msg", "") or excinfo.value) or EXITS[2]
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, Any, None]:
@@ -487,7 +493,7 @@ class Recorder:
                 files.setdefault(file, {})[name] = round(seconds, 6)
         return {
             "cicd": "receipt",
-            **self.about(),
+            **self.plan.about,
             "seen": said["seen"],
             "collected": said["collected"],
             "deselected": sorted(set(said["deselected"])),
@@ -536,7 +542,7 @@ def earlier_receipt(plan: Plan) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     names = ("plan", "attempt", "shard", "shards")
-    if not isinstance(found, dict) or [found.get(name) for name in names] != [plan.data.get(name) for name in names]:
+    if not isinstance(found, dict) or [found.get(name) for name in names] != [plan.about[name] for name in names]:
         return None
     return found
 
