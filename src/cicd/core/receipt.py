@@ -10,7 +10,7 @@ import msgspec
 
 from cicd.errors import ReportInvalid
 
-LARGEST = 128 * 1024 * 1024  # bytes; 100,000 tests make about 20 MB
+LARGEST = 64 * 1024 * 1024  # bytes; 100,000 tests make about 20 MB
 MOST = 500_000  # ids, and files
 MOST_SHARDS = 1000
 
