@@ -19,9 +19,17 @@ VERSIONS = {"7": "pytest==7.0.1", "8": "pytest==8.4.2", "9": "pytest==9.*"}
 WITNESS = """
 import os
 
-def pytest_runtest_logstart(nodeid, location):
-    with open(os.environ["WITNESS"], "a", encoding="utf-8", errors="backslashreplace") as file:
-        print(repr(nodeid), file=file)
+class Witness:
+    def __init__(self, config):
+        self.config = config
+
+    def pytest_runtest_logstart(self, nodeid):
+        if not self.config.pluginmanager.hasplugin("dsession"):  # the controller of xdist hears of what its workers run
+            with open(os.environ["WITNESS"], "a", encoding="utf-8", errors="backslashreplace") as file:
+                print(repr(nodeid), file=file)
+
+def pytest_configure(config):
+    config.pluginmanager.register(Witness(config))
 """
 
 
