@@ -143,10 +143,11 @@ def test_what_the_user_deselects_is_not_what_we_deselect(make: Make) -> None:
     [
         ("tests/test_plain.py", "tests/unit", "tests/test_big.py::test_many[3]", "tests/test_big.py::test_many[30]"),
         ("tests/test_unittest.py::Case::test_ready", "tests/checks.yaml", "docs/use.rst", "tests/test_params.py"),
+        ("-n2", "tests/test_unittest.py::Case::test_ready", "tests/test_plain.py", "tests/test_big.py::test_many[3]"),
         ("--pyargs", "shop.prices", "tests.unit"),
         ("--pyargs", "shop"),
     ],
-    ids=["files", "ids", "module", "package"],
+    ids=["files", "ids", "xdist", "module", "package"],
 )
 def test_explicit_arguments(make: Make, arguments: tuple[str, ...]) -> None:
     this = make()

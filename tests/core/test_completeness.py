@@ -192,7 +192,10 @@ FAILED = {"a.py::x": Ran(outcome="failed")}
     ("first", "said"),
     [
         ({"ended": False}, "Shard 1 did not come to its end: it was ended from outside, by its time limit"),
-        ({"ended": False, "why": "enough", "ran": {}}, "Shard 1 did not come to its end: enough. Next: run the job of"),
+        (
+            {"ended": False, "why": "enough", "ran": {}},
+            "Shard 1 did not come to its end: enough. Next: look at the end of",
+        ),
         ({"ran": FAILED}, "Shard 1 collected and did not run 1 test (a.py::y)"),
         ({"ended": False, "ran": FAILED}, "Shard 1 did not come to its end"),
         ({"seen": {"a.py": 1}}, "Shard 2 saw 1 file (b.py), and shard 1 did not"),

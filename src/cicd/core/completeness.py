@@ -16,6 +16,7 @@ from cicd.core.receipt import RED, FileSeconds, Ran, Receipt, ShardSeconds
 SHOWN = 3  # names in a sentence
 LONGEST = 120  # characters of a name in a sentence
 AGAIN = "run the job of this shard again"
+LOOK = f"look at the end of its log, and {AGAIN}"
 ALL_AGAIN = "run all jobs of the workflow again, so that they share one plan"
 SAME = "see that what is collected does not depend on the machine, the time, the order of a set, or other tests"
 
@@ -136,7 +137,7 @@ def _own_gaps(one: Receipt) -> Iterator[Gap]:
     """What a receipt alone shows."""
     counts = Counter(one.collected)
     if not one.ended and not _is_early_and_red(one):
-        yield _gap(one, "not-ended", f"Shard {one.shard} did not come to its end: {one.why or KILLED}", AGAIN)
+        yield _gap(one, "not-ended", f"Shard {one.shard} did not come to its end: {_plain(one.why) or KILLED}", LOOK)
     if unknown := [test for test in one.ran if test not in counts]:
         what = f"Shard {one.shard} ran {_tests(unknown)}, and had not collected {_it(unknown)}"
         yield _gap(one, "not-collected", what, AGAIN)

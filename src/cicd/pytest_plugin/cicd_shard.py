@@ -52,12 +52,12 @@ class Plan:
     """Which tests belong to whom."""
 
     def __init__(self, data: dict[str, Any]) -> None:
-        self.data = data
+        self.receipt = os.path.abspath(data["receipt"])  # tests may change the current folder
+        self.data = {**data, "receipt": self.receipt}
         self.shard = int(data["shard"])
         self.shards = int(data["shards"])
         self.files: dict[str, int] = data.get("files", {})
         self.split: dict[str, dict[str, int]] = data.get("split", {})
-        self.receipt = str(data["receipt"])
         self.about: dict[str, Any] = {
             "suite": str(data.get("suite", "")),
             "plan": str(data.get("plan", "")),
@@ -387,6 +387,7 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         self.earlier = earlier_receipt(self.plan)
+        os.makedirs(os.path.dirname(self.plan.receipt), exist_ok=True)
         self.journal = open(self.plan.receipt, "w", encoding="utf-8")  # noqa: SIM115 - open as long as tests run
         self.note({"cicd": "journal", **self.plan.about})
 
