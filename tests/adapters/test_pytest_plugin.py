@@ -75,7 +75,7 @@ def check_union(this: Pytest, *arguments: str) -> None:
     for shards in range(1, 5):
         runs = shards_of(this, shards, *arguments)
         assert sorted(test for run in runs for test in run.started) == sorted(plain.started)
-        assert len(whole(runs).ran) == len(plain.started)
+        assert len(whole(runs).ran) == len(set(plain.started))  # a rerun may begin anew
         assert {file for run in runs for file in run.imported} == plain.imported
         for shard, run in enumerate(runs, 1):
             owners = {file: owner for file, owner in run.receipt.seen.items() if owner not in (0, shard)}
