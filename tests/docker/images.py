@@ -87,8 +87,9 @@ class Image:
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def over(self, *layers: Layer, **config: Any) -> "Image":
-        """An image on top of this one; `Env` and `Labels` are added to, the rest is replaced."""
-        env = [*self.config.get("Env", []), *config.pop("Env", [])]
+        """An image on top of this one; `Env` and `Labels` are added to, by name, the rest is replaced."""
+        named = {one.partition("=")[0]: one for one in [*self.config.get("Env", []), *config.pop("Env", [])]}
+        env = list(named.values())
         labels = {**self.config.get("Labels", {}), **config.pop("Labels", {})}
         return Image((*self.layers, *layers), {**self.config, **config, "Env": env, "Labels": labels})
 
@@ -179,15 +180,15 @@ def postgres() -> Image:
         **{f"usr/lib/wheels/{BINARIES}/{path.name}": Entry(file=path) for path in programs},
         **{f"usr/bin/{path.name}": Entry(link=f"../lib/wheels/{BINARIES}/{path.name}") for path in programs},
         "usr/bin/entry": Entry(text=POSTGRES_ENTRY),
-        "var/lib/postgresql/data": Entry(folder=True, mode=0o700, owner=POSTGRES),
+        "var/lib/postgresql": Entry(folder=True, owner=POSTGRES),
     }
-    data = "/var/lib/postgresql/data"
+    kept = "/var/lib/postgresql"  # and the data below it by version, as the official image has it since 18
     return busybox().over(
         layer(entries),
-        Env=[f"PGDATA={data}"],
+        Env=[f"PGDATA={kept}/18/docker"],
         Entrypoint=["entry"],
         Cmd=["postgres"],
-        Volumes={data: {}},
+        Volumes={kept: {}},
         StopSignal="SIGINT",
         ExposedPorts={"5432/tcp": {}},
     )
