@@ -151,13 +151,13 @@ class Example:
 
     def schema(self, environment: str) -> str:
         """Alembic's revision, by the database itself."""
-        name = "database" if environment == "production" else f"assistant-{environment.removesuffix('ing')}-postgres-1"
-        host = self.hosts[3 if environment == "production" else ENVIRONMENTS.index(environment)]
+        own = {"dev": "assistant-dev-postgres-1", "staging": "assistant-stage-postgres-1"}
+        host = self.hosts[ENVIRONMENTS.index(environment) if environment in own else 3]
         ask = ["psql", "-U", "assistant", "-d", "assistant", "-tAc", "select version_num from alembic_version"]
-        return host.engine.docker("exec", name, *ask)
+        return host.engine.docker("exec", own.get(environment, "database"), *ask)
 
     def users(self, environment: str) -> "Users":
-        return Users(443, self.trusted, self.hosts[ENVIRONMENTS.index(environment)].address)
+        return Users(443, self.trusted, address=self.hosts[ENVIRONMENTS.index(environment)].address)
 
     def ask(self, environment: str, path: str, **body: Any) -> httpx.Response:
         """Ask as a user does; with a body: POST."""

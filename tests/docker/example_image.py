@@ -4,12 +4,15 @@ The wheels are installed once, where `cicd` keeps a project's venv, and their la
 """
 
 import compileall
+import contextlib
+import hashlib
 import json
 import os
 import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any
@@ -34,6 +37,7 @@ def image(folder: Path, revision: str) -> Image:
         copied |= tree(folder / name, name, ["__pycache__"])
     env = re.findall(r"(\w+)=(\S+)", _instruction(said, "ENV"))
     return images.python().over(
+        _bytecode(),
         _packages(folder / "requirements.txt"),
         layer({f"app/{path}": entry for path, entry in copied.items()}),
         Env=[f"{name}={value.replace('$PATH', images.PATH.partition('=')[2])}" for name, value in env],
@@ -70,9 +74,7 @@ def _packages(requirements: Path) -> Layer:
     made = ensure_venv([requirements], python, KEPT, who).python.parents[1]
     packages = next(made.glob("lib/python*/site-packages"))
     there = f"venv/{packages.relative_to(made)}"
-    compiled = made.parent / "compiled"
-    if not compiled.is_dir():
-        _compile(packages, compiled, f"/{there}")
+    compiled = _compiled(packages, made.parent / "compiled", f"/{there}")
     settings = f"home = {python.base.parent}\ninclude-system-site-packages = false\n"
     needed = libraries(compiled.rglob("*.so"))
     return layer(
@@ -86,14 +88,25 @@ def _packages(requirements: Path) -> Layer:
     )
 
 
-def _compile(packages: Path, to: Path, there: str) -> None:
+def _bytecode() -> Layer:
+    """Of Python's own modules: it would be made anew at each start, for the service can write nowhere."""
+    library, without = images.standard_library()
+    key = hashlib.sha256(f"{library} {sys.version}".encode()).hexdigest()[:16]
+    made = tree(_compiled(library, KEPT / f"library-{key}", str(library), without), str(library).lstrip("/"))
+    return layer({path: entry for path, entry in made.items() if path.endswith(".pyc")})
+
+
+def _compiled(source: Path, to: Path, there: str, without: Iterable[str] = ("__pycache__",)) -> Path:
     """A copy with bytecode that holds whatever the time of a source is, for layers have no times."""
+    if to.is_dir():
+        return to
+    to.parent.mkdir(parents=True, exist_ok=True)
     own = Path(tempfile.mkdtemp(dir=to.parent))
-    shutil.copytree(packages, own, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, own, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*without))
     compileall.compile_dir(
         own, quiet=2, stripdir=str(own), prependdir=there, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
     )
-    try:
+    with contextlib.suppress(OSError):  # another process was first
         own.rename(to)
-    except OSError:  # another process was first
-        shutil.rmtree(own)
+    shutil.rmtree(own, ignore_errors=True)
+    return to

@@ -118,20 +118,25 @@ def busybox() -> Image:
 @functools.cache
 def python() -> Image:
     """The Python that runs this, without packages."""
-    base, version = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
-    without = {"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "lib2to3", "tkinter"}
-    without |= {"ensurepip", "turtledemo", Path(sysconfig.get_config_var("LIBPL") or "config").name}
-    without |= {path.name for path in base.glob(f"lib/{version}/lib-dynload/_tkinter*.so")}
-    program = Path(sys.base_prefix, "bin", version)
-    modules = base.glob(f"lib/{version}/lib-dynload/*.so")
+    library, without = standard_library()
+    program = Path(sys.base_prefix, "bin", library.name)
+    modules = library.glob("lib-dynload/*.so")
     needed = libraries([program, *(path for path in modules if path.name not in without)])
     entries = {
         **needed,
-        **tree(base / "lib" / version, f"{str(base).lstrip('/')}/lib/{version}", without),
+        **tree(library, str(library).lstrip("/"), without),
         str(program).lstrip("/"): Entry(file=program),
         "usr/local/bin/python3": Entry(link=str(program)),
     }
     return busybox().over(layer(entries), Cmd=["python3"], Env=["PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"])
+
+
+def standard_library() -> tuple[Path, set[str]]:
+    """Python's own modules, at the same place here and in images; names that are left out there."""
+    folder = Path(sys.base_prefix, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    without = {"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "lib2to3", "tkinter"}
+    without |= {"ensurepip", "turtledemo", Path(sysconfig.get_config_var("LIBPL") or "config").name}
+    return folder, without | {path.name for path in folder.glob("lib-dynload/_tkinter*.so")}
 
 
 @functools.cache
