@@ -23,14 +23,14 @@ from tests.commands.site import passed_on
 from tests.docker import edge, example_image
 from tests.docker.host import Host
 from tests.docker.lab import Lab
-from tests.docker.load import HTTP1, HTTP2, Load, User
+from tests.docker.load import Load, User
 from tests.fakes import FakeHub
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("dev", "staging", "production")
 FOLDER = "/srv/assistant-api"  # of the hosts, as the config in the docs names it
 NAMES = {"postgres": "postgres:18", "redis": "redis:8", "nginx": "nginx:1.29-alpine"}  # in the compose files
-PASSWORD = "a-secret-of-the-database"  # noqa: S105
+PASSWORD = "a-secret-of-the-database"
 GREETINGS = {  # what changes in deploy.env: examples/story/README.md
     1: 'GREETING: "Hello! How can I help?"',
     2: 'GREETING: "Welcome! What shall we plan?"\n    TITLE_LENGTH: "32"',
@@ -41,7 +41,8 @@ GREETINGS = {  # what changes in deploy.env: examples/story/README.md
 def config() -> str:
     """The config that the docs show."""
     text = (ROOT / "docs" / "compose.md").read_text()
-    return next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "\nversion: 1" in block)
+    blocks: list[str] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    return next(block for block in blocks if "\nversion: 1" in block)
 
 
 @dataclass
@@ -96,7 +97,7 @@ class Example:
         text = config().replace("ghcr.io/acme/assistant-api", f"{self.lab.registry.address}/acme/assistant-api")
         for name, host in zip(("dev", "stage", "www"), self.hosts, strict=False):
             text = text.replace(f"ssh://deploy@{name}.example.com", f"{host.url}/srv/cicd")
-        text = text.replace("{for: 60s, error-rate: 1%}", "{for: 1s, error-rate: 1%, samples: 3}")
+        text = text.replace("{for: 60s, error-rate: 1%}", "{for: 1s, error-rate: 1%, samples: 1}")
         text = text.replace(GREETINGS[1], GREETINGS[number])
         (self.repository / ".github" / "cicd.yml").write_text(text)
         self.git("add", "--all")
@@ -117,6 +118,17 @@ class Example:
             *([f"POSTGRES_PASSWORD={PASSWORD}", "POSTGRES_USER=assistant", "POSTGRES_DB=assistant"] if own else []),
         ]
         return "\n".join(lines)
+
+    def by_hand(self, image: str) -> None:
+        """Bring staging up as its file's first line says, in a checkout on the host."""
+        host = self.hosts[1]
+        shutil.copytree(self.repository, host.path(FOLDER), dirs_exist_ok=True)
+        env = host.path(f"{FOLDER}/.env.stage")
+        env.write_text(self.settings("staging"))
+        env.chmod(0o600)
+        compose = f"cd {FOLDER} && IMAGE={image} CICD_RELEASE=by-hand docker compose -f docker-compose.stage.yml"
+        for command in ("up --wait postgres redis", "run --rm -T api alembic upgrade head", "up --wait"):
+            host.ssh(f"{compose} {command}")
 
     def runner(self) -> Runner:
         env = {
@@ -156,6 +168,13 @@ class Example:
         ask = ["psql", "-U", "assistant", "-d", "assistant", "-tAc", "select version_num from alembic_version"]
         return host.engine.docker("exec", own.get(environment, "database"), *ask)
 
+    def containers(self, environment: str) -> dict[str, str]:
+        """The containers that no release brings along, by their services: when each was started."""
+        engine = self.hosts[ENVIRONMENTS.index(environment)].engine
+        wanted = {"nginx", "postgres", "redis"}
+        names = [name for name in engine.docker("ps", "--format={{.Names}}").split() if name.split("-")[-2] in wanted]
+        return {name: engine.docker("inspect", "--format={{.State.StartedAt}}", name) for name in sorted(names)}
+
     def users(self, environment: str) -> "Users":
         return Users(443, self.trusted, address=self.hosts[ENVIRONMENTS.index(environment)].address)
 
@@ -183,7 +202,7 @@ class Users(Load):
         return made
 
     def users(self) -> list[tuple[int, User]]:
-        return [(HTTP1, self._http1), (HTTP2, self._http2)]
+        return [(1, self._http1), (1, self._http2)]
 
     async def _ask(self, client: httpx.AsyncClient, kind: str, *, post: bool = False) -> None:
         """A request, or a conversation with a message."""

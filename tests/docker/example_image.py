@@ -1,6 +1,6 @@
-"""The image of examples/assistant-api without a build: what its Dockerfile says, on the lab's Python, with its locked wheels.
+"""The image of examples/assistant-api without a build: what its Dockerfile says, on the lab's Python.
 
-The wheels are installed once, where `cicd` keeps a project's venv, and their layer is kept by what is in it.
+The locked wheels are installed once, where `cicd` keeps a project's venv, and their layer is kept by what is in it.
 """
 
 import compileall
@@ -54,7 +54,7 @@ def image(folder: Path, revision: str) -> Image:
 def _instruction(dockerfile: str, name: str) -> str:
     """What follows the last instruction of this name, in one line."""
     joined = dockerfile.replace("\\\n", " ")
-    return re.findall(rf"^{name} +(.+)$", joined, re.MULTILINE)[-1].strip()
+    return str(re.findall(rf"^{name} +(.+)$", joined, re.MULTILINE)[-1]).strip()
 
 
 def _check(told: str) -> dict[str, Any]:
