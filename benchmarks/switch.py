@@ -16,7 +16,7 @@ from tests.docker.lab import Lab
 from tests.docker.load import Load, Seen
 
 WITHIN = 120.0  # seconds that a switch has
-SETTLED = 2.0  # seconds of traffic between two
+SETTLED = 6.0  # seconds of traffic between two: longer than connections have to end, as nobody deploys that fast
 
 
 @dataclass
@@ -62,7 +62,8 @@ def measure(way: Way, images: Iterator[str], switches: int, rollbacks: int) -> F
 
 def timed(seen: Seen, act: Callable[[], None], load: Load) -> tuple[float, float]:
     """Seconds until all traffic that begins anew goes to another release than before, and until the command ends."""
-    old = seen.now()
+    while not (old := seen.now()):
+        time.sleep(0.1)
     ended: list[float] = []
     failed: list[BaseException] = []
 

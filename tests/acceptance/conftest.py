@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cicd.adapters.act import stand_ins
 from tests.commands.site import consumer
 from tests.world import World, hub_of
 
@@ -108,7 +109,8 @@ def act(act_program: str, cicd_home: Path, tmp_path: Path) -> Act:
         home = tmp_path / "act-home"
         home.mkdir(exist_ok=True)
         options = ["-P", "ubuntu-latest=-self-hosted", "--local-repository", f"{ACTION}={CHECKOUT}"]
-        given = {"CICD_HOME": str(cicd_home), **(env or {})}
+        options += stand_ins(CHECKOUT)
+        given = {"CICD_HOME": str(cicd_home), "CICD_ACT_STORE": str(tmp_path / "act-store"), **(env or {})}
         options += [f"--env={name}={value}" for name, value in given.items()]
         options += [f"--secret={name}={value}" for name, value in (secrets or {}).items()]
         options += [f"--input={name}={value}" for name, value in (inputs or {}).items()]

@@ -123,3 +123,40 @@ def test_files_of_the_demo_that_cannot_be_written(tmp_path: Path) -> None:
     for bad in (tmp_path, tmp_path / "no" / "figures.json"):
         with pytest.raises(UsageError, match="cannot be written"):
             require_writable(bad)
+
+
+STORED = """
+on: push
+jobs:
+  keep:
+    runs-on: ubuntu-latest
+    strategy: {matrix: {part: [one, two]}}
+    steps:
+      - run: mkdir kept && echo "${{ matrix.part }}" > kept/part
+      - uses: actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a
+        with: {name: "part-${{ matrix.part }}", path: kept}
+      - uses: actions/cache/save@55cc8345863c7cc4c66a329aec7e433d2d1c52a9
+        with: {key: "part-${{ matrix.part }}", path: kept}
+  fetch:
+    needs: keep
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c
+        with: {pattern: part-*, path: parts}
+      - uses: actions/cache/restore@55cc8345863c7cc4c66a329aec7e433d2d1c52a9
+        with: {key: no, restore-keys: part-, path: cached}
+      - run: 'echo "found $(cat parts/*/part | sort | tr "\\n" " ")and $(cat cached/part)"'
+"""
+
+
+@pytest.mark.real
+def test_artifacts_and_caches_are_folders(
+    project: Consumer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.repository / ".github/workflows/ci.yml").write_text(STORED)
+    project.commit("v3")
+    store = tmp_path / "store"
+    arguments = [".github/workflows/ci.yml", "-C", str(project.repository), "--store", str(store)]
+    assert command.main(arguments) == 0
+    assert "found one two and " in capsys.readouterr().out
+    assert sorted(path.name for path in store.rglob("part-*")) == ["part-one", "part-one", "part-two", "part-two"]

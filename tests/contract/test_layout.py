@@ -57,6 +57,7 @@ def test_core_is_pure(path: Path) -> None:
         ("requests", "adapters/http.py"),
         ("subprocess", "adapters/process.py"),
         ("pg8000", "adapters/migrators/session.py"),
+        ("cvss", "adapters/cvss_scores.py"),
     ],
 )
 def test_each_effect_has_one_place(package: str, only: str) -> None:

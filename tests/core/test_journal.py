@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicd.core.journal import Entry, NewerFormat, NotAJournal, decode, encode, fold
+from cicd.core.journal import Entry, NewerFormat, NotAJournal, decode, encode, fold, rerouted_at
 from cicd.core.ledger import Payload
 from cicd.core.plan import Plan, Running, plan_promotion, plan_rollback
 from tests.core.histories import release
@@ -100,3 +100,16 @@ def test_a_journal_cut_off_anywhere_is_read(cut: int) -> None:
     text = "".join(map(encode, entries))
     kept = text[: cut % (len(text) + 1)]
     assert decode(kept) == entries[: kept.count("\n")]
+
+
+def test_when_traffic_was_last_sent_elsewhere() -> None:
+    switch = next(number for number, step in enumerate(PLAN.steps) if step.kind == "switch")
+    entries = [
+        Entry(at=1, deployment="a", event="plan", plan=PLAN),
+        Entry(at=2, deployment="a", event="begin", step=0),
+        Entry(at=3, deployment="a", event="begin", step=switch),
+        Entry(at=4, deployment="a", event="end", step=switch),
+        Entry(at=5, deployment="a", event="begin", step=switch + 1),
+    ]
+    assert rerouted_at(entries) == 4
+    assert rerouted_at(entries[:2]) == 0

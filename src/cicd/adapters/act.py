@@ -23,6 +23,8 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 OURS = "org/cicd@v1"
 LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "self-hosted")  # this machine is a runner of each
 UNQUOTED = re.compile(r"[\w/.,:@%+=-]+")  # paths that bash reads as one word; act gives it its own without quotes
+# GitHub's own actions that need its servers, for which those of stand_ins are taken.
+ELSEWHERE = re.compile(r"uses: (actions/(upload-artifact|download-artifact|cache))(?:/\w+)?@([0-9a-f]{40})")
 NOISE = re.compile(r"Couldn't get a valid docker connection|LocalRepositoryCache ")
 SHIPPED = ("action.yml", "actions", ".github", "bin", "requirements", "src")
 # What a job needs of this machine: programs, language, how the package index is reached. All else stays out.
@@ -46,6 +48,7 @@ class Job:
         secret_lines: more of them, as act reads them.
         actor: who started it.
         only: one job, with those that it needs; empty for all.
+        store: where artifacts and caches of runs are kept; None: with act's other files.
     """
 
     repository: Path
@@ -57,6 +60,7 @@ class Job:
     secret_lines: str = field(default="", repr=False)
     actor: str = ""
     only: str = ""
+    store: Path | None = None
 
 
 def program(runner: Runner) -> Path:
@@ -98,12 +102,23 @@ def lay_out_ours(folder: Path) -> Path:
     return ours
 
 
+def stand_ins(ours: Path) -> list[str]:
+    """Options of act: actions of ours for those of others that our workflows use and that need GitHub's servers."""
+    used = {
+        found.groups()
+        for path in sorted((ours / ".github/workflows").glob("*.yml"))
+        for found in ELSEWHERE.finditer(path.read_text(encoding="utf-8"))
+    }
+    folder = ours / "src/cicd/stand_ins"
+    return [f"--local-repository={repository}@{sha}={folder / name}" for repository, name, sha in sorted(used)]
+
+
 def command(act: Path, job: Job, folder: Path) -> list[str]:
     """argv; secrets, variables and inputs are in files of `folder`, so that no other process can read them here."""
     argv = [str(act), job.event, "--directory", str(job.repository), "--workflows", str(job.repository / job.workflow)]
     for label in LABELS:
         argv += ["--platform", f"{label}=-self-hosted"]
-    argv += ["--local-repository", f"{OURS}={folder / 'cicd'}"]
+    argv += ["--local-repository", f"{OURS}={folder / 'cicd'}", *stand_ins(folder / "cicd")]
     argv += ["--action-offline-mode", "--json", "--eventpath", str(folder / "event.json")]
     argv += ["--env-file", str(folder / "env"), "--secret-file", str(folder / "secrets")]
     argv += ["--var-file", str(folder / "empty"), "--input-file", str(folder / "empty")]
@@ -132,7 +147,8 @@ def lay_out(job: Job, folder: Path) -> None:
         lay_out_ours(folder)
     event = {"inputs": dict(job.inputs)} if job.inputs else {}
     secrets = dotenv(job.secrets) + job.secret_lines
-    files = {"env": dotenv(job.env), "secrets": secrets, "empty": "", "event.json": json.dumps(event)}
+    env = {**job.env, "CICD_ACT_STORE": str(job.store or folder / "store")}
+    files = {"env": dotenv(env), "secrets": secrets, "empty": "", "event.json": json.dumps(event)}
     for name, text in files.items():
         with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)

@@ -38,6 +38,12 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--secret-file", metavar="FILE", help="dotenv file")
     parser.add_argument("--actor", default="", help="who starts it")
     parser.add_argument("--target", default="", metavar="FOLDER", help="where environments run (CICD_TARGET)")
+    parser.add_argument(
+        "--store",
+        default="",
+        metavar="FOLDER",
+        help="where artifacts and caches are kept (default: forgotten at the end)",
+    )
     parser.add_argument("--job", default="", help="run this job alone, with those that it needs")
     parser.add_argument("--print", action="store_true", help="show the act command, do not run it")
     return parser
@@ -114,7 +120,15 @@ def job_of(given: argparse.Namespace, runner: Runner) -> act.Job:
     if given.target:
         env["CICD_TARGET"] = str(Path(given.target).resolve())
     return act.Job(
-        repository, given.workflow, given.event, inputs, env, secret_lines=secrets, actor=given.actor, only=given.job
+        repository,
+        given.workflow,
+        given.event,
+        inputs,
+        env,
+        secret_lines=secrets,
+        actor=given.actor,
+        only=given.job,
+        store=Path(given.store).resolve() if given.store else None,
     )
 
 

@@ -89,7 +89,7 @@ def promote(
     with locked(site, runner, hub, what, standing.locks[site.name]) as deployer.beat:
         deployer.recover()
         deployer.catch_up()
-        now = propose(project, runner, image, sha, inputs.version, inputs.app_env)
+        now = propose(project, runner, image, sha, inputs.version, inputs.app_env, layout=proposal.layout)
         if now.plan.hash != proposal.plan.hash:
             raise another_plan(proposal.plan.hash, now)
         steps = site.steps(now.running, now.record, now.settings, now.layout)

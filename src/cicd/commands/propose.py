@@ -119,12 +119,14 @@ def propose(
     *,
     whole: bool = True,
     ground: Ground | None = None,
+    layout: Layout | None = None,
 ) -> Proposal:
     """Decide what putting an image into an environment means now.
 
     Args:
         whole: whether `app_env` has the environment's secrets; a job that plans cannot see them.
         ground: what it starts from; None: what is seen on the target.
+        layout: of an earlier proposal from the same checkout and settings.
 
     Raises:
         ImageMissing, ConfigError.
@@ -139,7 +141,8 @@ def propose(
     refuse_in_command(site.deploy.run, secrets)
     public = {**site.deploy.env, **project.environment.env}
     settings = {**public, **secrets}
-    layout = layout_of(project.source, settings, runner, whole=whole)
+    own = {*project.environment.env, *secrets}
+    layout = layout or layout_of(project.source, settings, runner, whole=whole, own=own)
     release = Release(
         sha=sha,
         image=image,

@@ -11,6 +11,7 @@ from cicd.adapters.routers import Router
 from cicd.adapters.target import Target
 from cicd.commands.execute import Facts
 from cicd.commands.serving import Serving
+from cicd.core.journal import rerouted_at
 from cicd.core.migrations import between, why_no_way_back
 from cicd.core.plan import SLOTS, Running, Step
 from cicd.core.release import Record
@@ -131,7 +132,9 @@ class TargetSteps:
         return f"{left}{record.release.name} at {', '.join(self.engine.addresses(slot, record))}"
 
     def _drain(self, slot: str, record: Record) -> str:
-        return str(self.router.drain(self.engine.addresses(slot, record), record.deploy.drain))
+        """Give what still goes on in a slot its time to end, which began when traffic left it."""
+        gone = max(0.0, time.time() - rerouted_at(self.target.entries()))
+        return str(self.router.drain(self.engine.addresses(slot, record), max(0.0, record.deploy.drain - gone)))
 
     def prune(self, release_id: str) -> list[str]:
         """Keep the last releases on the target, remove the others; gives their ids. Not part of the transaction."""

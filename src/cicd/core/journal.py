@@ -229,6 +229,17 @@ def _step(plan: Plan, number: int) -> Step:
     return plan.steps[number]
 
 
+def rerouted_at(entries: Iterable[Entry]) -> float:
+    """When traffic was last sent elsewhere, in seconds since 1970; 0 for never."""
+    steps, last = list[Step](), 0.0
+    for entry in entries:
+        if entry.plan:
+            steps = entry.plan.steps
+        if 0 <= entry.step < len(steps) and steps[entry.step].kind in ("canary", "switch"):
+            last = max(last, entry.at)
+    return last
+
+
 RECENT = 20  # durations of which the median is taken
 
 

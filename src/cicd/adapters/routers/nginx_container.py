@@ -2,13 +2,15 @@
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cicd.adapters.docker import Container, Docker
+from cicd.adapters.docker import Docker
+from cicd.adapters.process import Completed
 from cicd.adapters.routers.nginx_program import Worker
 from cicd.errors import CommandFailed, RouterFailed
 
+NAME = "{container}"  # in a command about it
 ROUTER = "router"  # its role among the containers of a target
 ESTABLISHED = "01"  # in /proc/net/tcp: https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
 
@@ -23,11 +25,12 @@ class NginxContainer:
 
     docker: Docker
     target: str
+    _names: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def check(self, conf: Path) -> str:
-        if (container := self._container()) is None:
+        done = self._run("exec", NAME, "nginx", "-t", "-q", "-c", str(conf))
+        if done is None or (done.code and not self.runs()):
             return ""  # nothing runs that could be harmed; a start says what is wrong
-        done = self.docker.run("exec", container.id, "nginx", "-t", "-q", "-c", str(conf), check=False)
         return done.output.strip() or "it does not say why" if done.code else ""
 
     def start(self, conf: Path, port: int) -> None:
@@ -54,11 +57,11 @@ class NginxContainer:
             time.sleep(0.05)
 
     def runs(self) -> bool:
-        return self._container() is not None
+        done = self._run("inspect", "--format={{.State.Running}}", NAME)
+        return done is not None and done.output.strip() == "true"
 
     def stop(self) -> None:
-        if container := self._container():
-            self.docker.run("stop", container.id, check=False)
+        self._run("stop", NAME)
 
     def reload(self) -> None:
         self._tell("HUP")
@@ -67,29 +70,34 @@ class NginxContainer:
         self._tell("USR1")
 
     def workers(self) -> list[Worker]:
-        if (container := self._container()) is None:
+        done = self._run("top", NAME, "-eo", "pid,args")
+        if done is None or done.code:
             return []
-        done = self.docker.run("top", container.id, "-eo", "pid,args", check=False)
         rows = [row.strip().partition(" ") for row in done.output.splitlines()[1:]]
         return [Worker(int(pid), title) for pid, _, title in rows if pid.isdigit() and "worker process" in title]
 
     def connections(self, pids: set[int], address: str) -> int:
         """Of all workers together: those that do not leave have none to a slot without a share."""
-        container = self._container()
-        if container is None:
+        done = self._run("exec", NAME, "cat", "/proc/net/tcp")
+        if done is None or done.code:
             return 0
-        done = self.docker.run("exec", container.id, "cat", "/proc/net/tcp", check=False)
         remote = _in_hex(address)
         rows = [row.split() for row in done.output.splitlines()]
         return sum(1 for row in rows if len(row) > 3 and (row[2], row[3]) == (remote, ESTABLISHED))
 
     def _tell(self, signal: str) -> None:
-        if container := self._container():
-            self.docker.run("kill", f"--signal={signal}", container.id)
+        self._run("kill", f"--signal={signal}", NAME)
 
-    def _container(self) -> Container | None:
-        found = self.docker.containers(target=self.target, role=ROUTER)
-        return next((one for one in found if one.state == "running"), None)
+    def _run(self, *argv: str) -> Completed | None:
+        """A `docker` command about the container, whose name stands for NAME; None if there is no such container.
+
+        Compose gives it the same name each time that it makes it anew, so that it is looked for only once.
+        """
+        if not self._names:
+            self._names.extend(one.name for one in self.docker.containers(target=self.target, role=ROUTER)[:1])
+        if not self._names:
+            return None
+        return self.docker.run(*(self._names[0] if part == NAME else part for part in argv), check=False)
 
 
 def _in_hex(address: str) -> str:
