@@ -14,6 +14,7 @@ from cicd.adapters.runner import Runner
 from cicd.commands import plan, promote, recover, rollback
 from cicd.commands.read import Project, site_of_target
 from cicd.contract import Plan, Promote, Rollback
+from cicd.core.plan import idle
 from cicd.core.results import Result
 from tests.commands.site import free_ports, passed_on
 from tests.docker.engine import Engine
@@ -30,7 +31,7 @@ deploy:
   service: api
   compose: [docker-compose.yml]
   router-image: {nginx}
-  health: {{path: /health, successes: 3, within: 20s, release-header: X-Release}}
+  health: {{path: /health, successes: 3, within: {within}, release-header: X-Release}}
   watch: {{for: {watch}, samples: 3}}
   drain: 5s
   {extra}
@@ -84,6 +85,7 @@ class Shop:
     compose: str = COMPOSE
     extra: str = ""
     watch: str = "1s"
+    within: str = "20s"
     hub: FakeHub = field(default_factory=FakeHub)
     said: io.StringIO = field(default_factory=io.StringIO)
     env: dict[str, str] = field(default_factory=dict)
@@ -109,7 +111,7 @@ class Shop:
         """Write cicd.yml."""
         hosts = json.dumps([f"{host.url}/srv/cicd" for host in self.hosts] or ["local"])
         image = self.lab.image("v1").partition("@")[0]
-        given = {"watch": self.watch, "extra": self.extra, "port": self.port, **others}
+        given = {"watch": self.watch, "within": self.within, "extra": self.extra, "port": self.port, **others}
         text = CONFIG.format(repository=image, nginx=self.lab.part("nginx"), hosts=hosts, **given)
         self.write(".github/cicd.yml", text)
 
@@ -178,14 +180,25 @@ class Shop:
 
     def ask(self, path: str = "/", host: int = 0) -> tuple[str, str]:
         """Ask through the router of a host: the release that it names, and the greeting."""
-        there = self.project().site.targets[host].host.reach(f"127.0.0.1:{self.port}")
-        with urllib.request.urlopen(f"http://{there}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.door(host)}{path}", timeout=5) as answer:
             return answer.headers["X-Cicd-Release"], json.loads(answer.read())["greeting"]
+
+    def door(self, host: int = 0) -> int:
+        """The port of this machine that leads to the router of a host."""
+        there = self.project().site.targets[host].host.reach(f"127.0.0.1:{self.port}")
+        return int(there.rpartition(":")[2])
 
     def running(self, engine: int = 0) -> list[str]:
         """Names of the containers that run, without their number."""
         names = self.engines[engine].docker("ps", "--format", "{{.Names}}").split()
         return sorted(re.sub(r"-\d+$", "", name) for name in names if name.startswith("shop"))
+
+    def serving(self, engine: int = 0) -> list[str]:
+        """Ids of the containers that users depend on, and since when they run: the shared ones, and those of the slot."""
+        here = self.project().site.running().slot
+        ids = self.engines[engine].docker("ps", "--quiet", "--filter=name=^/?shop").split()
+        told = self.engines[engine].docker("inspect", "--format={{.Name}} {{.Id}} {{.State.StartedAt}}", *ids)
+        return sorted(line for line in told.splitlines() if f"-{idle(here)}-" not in line)
 
     def close(self) -> None:
         """End all of it, and remove it."""
