@@ -77,6 +77,8 @@ class Shop:
         hosts: of it; none: the lab's own engine.
         compose: its compose file.
         env: variables of the job.
+        key: of ssh; empty: that of the hosts.
+        known_hosts: None: the right ones.
     """
 
     folder: Path
@@ -89,6 +91,8 @@ class Shop:
     hub: FakeHub = field(default_factory=FakeHub)
     said: io.StringIO = field(default_factory=io.StringIO)
     env: dict[str, str] = field(default_factory=dict)
+    key: str = ""
+    known_hosts: str | None = None
     port: int = field(default_factory=lambda: free_ports(1)[0])
 
     def __post_init__(self) -> None:
@@ -142,8 +146,9 @@ class Shop:
         }
         made = Runner({**env, **passed_on()}, self.said)
         if self.hosts:
-            made.ssh_key = self.hosts[0].key.read_text()
-            made.known_hosts = "\n".join(host.known_hosts.read_text() for host in self.hosts)
+            made.ssh_key = self.key or self.hosts[0].key.read_text()
+            known = "\n".join(host.known_hosts.read_text() for host in self.hosts)
+            made.known_hosts = known if self.known_hosts is None else self.known_hosts
         return made
 
     def project(self) -> Project:
@@ -183,9 +188,9 @@ class Shop:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.door(host)}{path}", timeout=5) as answer:
             return answer.headers["X-Cicd-Release"], json.loads(answer.read())["greeting"]
 
-    def door(self, host: int = 0) -> int:
-        """The port of this machine that leads to the router of a host."""
-        there = self.project().site.targets[host].host.reach(f"127.0.0.1:{self.port}")
+    def door(self, host: int = 0, to: str = "") -> int:
+        """The port of this machine that leads to the router of a host; `to`: to another address there."""
+        there = self.project().site.targets[host].host.reach(to or f"127.0.0.1:{self.port}")
         return int(there.rpartition(":")[2])
 
     def running(self, engine: int = 0) -> list[str]:
@@ -194,11 +199,18 @@ class Shop:
         return sorted(re.sub(r"-\d+$", "", name) for name in names if name.startswith("shop"))
 
     def serving(self, engine: int = 0) -> list[str]:
-        """Ids of the containers that users depend on, and since when they run: the shared ones, and those of the slot."""
+        """The containers that users depend on, those of the slot and the shared ones: id, and since when it runs."""
         here = self.project().site.running().slot
         ids = self.engines[engine].docker("ps", "--quiet", "--filter=name=^/?shop").split()
         told = self.engines[engine].docker("inspect", "--format={{.Name}} {{.Id}} {{.State.StartedAt}}", *ids)
         return sorted(line for line in told.splitlines() if f"-{idle(here)}-" not in line)
+
+    def empty(self, slot: str, engine: int = 0) -> None:
+        """Remove what is in a slot, as a cleaning of the host does."""
+        there = f"--filter=label=cicd.slot=shop/production/{slot}"
+        self.engines[engine].docker(
+            "rm", "--force", *self.engines[engine].docker("ps", "--all", "--quiet", there).split()
+        )
 
     def close(self) -> None:
         """End all of it, and remove it."""
