@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from cicd.adapters.engines.compose import ComposeEngine
+from tests.commands.site import free_ports
 from tests.docker.host import Host, make_key
 from tests.docker.images import application
 from tests.docker.lab import REVISION, Lab
 from tests.docker.layers import Entry, layer
-from tests.docker.shop import Shop
+from tests.docker.shop import COMPOSE, Shop
 from tests.docker.untouched import answers, lossless, refused, tells, untouched, works
 from tests.sweep.swept import Traffic
 
@@ -154,4 +155,39 @@ def test_docker_restarts_with_all_that_runs_in_it(
     assert code == 43, message
     answers(shop)
     assert shop.ask() == before
+    works(shop)
+
+
+def test_a_container_name_and_a_fixed_port_go_to_the_router(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
+    """Two slots cannot both have them; the router has them in the service's place, so they stay through all changes."""
+    fixed = free_ports(1)[0]
+    named = f"{HERE}    container_name: the-api\n    ports: ['{fixed}:8000']\n"
+    shop = Shop(tmp_path, lab, hosts(1), compose=COMPOSE.replace(HERE, named), within="40s")
+    assert shop.promote(shop.release("v1")).outputs["verdict"] == "stable", shop.said.getvalue()
+    first, engine = shop.ask()[0], shop.engines[0]
+    router = engine.docker("inspect", "--format={{.Id}} {{.State.StartedAt}}", "the-api")
+    traffic = Traffic(shop.door(to=f"127.0.0.1:{fixed}"))
+    with traffic.running(2):
+        works(shop)
+        works(shop)
+        back = shop.rollback(to=first)
+    assert (shop.ask()[0], back.outputs["release"]) == (first, first)
+    assert traffic.sent
+    assert traffic.wrong[:3] == []
+    assert engine.docker("inspect", "--format={{.Id}} {{.State.StartedAt}}", "the-api") == router
+
+
+def test_a_fixed_port_that_is_taken(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
+    (host,) = hosts(1)
+    shop = shop_on(host, tmp_path, lab)
+    taken = free_ports(1)[0]
+    host.engine.docker("run", "--detach", f"--publish={taken}:80", "--name=neighbour", lab.part("nginx"))
+    shop.write("docker-compose.yml", shop.compose.replace(HERE, f"{HERE}    ports: ['{taken}:8000']\n"))
+    shop.commit()
+    with untouched(shop):
+        code, message = refused(shop, shop.release("v2"))
+    assert code == 41
+    tells(message, f"port {taken}", "Cause: ", "Next: ")
+    host.engine.docker("rm", "--force", "neighbour")
+    assert shop.promote(shop.release("v3")).outputs["verdict"] == "stable", shop.said.getvalue()
     works(shop)
