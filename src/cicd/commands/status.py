@@ -1,5 +1,6 @@
 """`cicd status`: what runs where, since when, and approved by whom; who holds the lock; what one could go back to."""
 
+import contextlib
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -69,8 +70,10 @@ def row(site: Site, standing: Standing | None) -> dict[str, Any]:
 
 def since(deployment: Deployment) -> str:
     """When it began, ISO 8601: by the one who did it, else by GitHub, which may have been told later."""
-    at = deployment.payload.at
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else deployment.created_at
+    with contextlib.suppress(ValueError, OverflowError, OSError):  # anybody may write a ledger entry, of any year
+        if at := deployment.payload.at:
+            return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return deployment.created_at
 
 
 def line(row: dict[str, Any]) -> str:
