@@ -104,7 +104,7 @@ def test_a_node_is_lost_during_a_promotion(
 ) -> None:
     """The others take its tasks over, and the promotion holds; or it does not, and what ran before has the users."""
     nodes = swarm(hosts(3))
-    shop = Swarm(tmp_path, lab, nodes[:1], compose=SPREAD)
+    shop = Swarm(tmp_path, lab, nodes[:1], compose=SPREAD, watch="3s")
     first = shop.promote(shop.release("v1"))
     assert first.outputs["verdict"] == "stable", first.message + shop.said.getvalue()
     start = SwarmEngine.start
@@ -114,12 +114,15 @@ def test_a_node_is_lost_during_a_promotion(
         nodes[2].lose()
 
     monkeypatch.setattr(SwarmEngine, "start", losing)
-    second = shop.promote(shop.release("v2"))
+    with asked(shop) as (_, seen):
+        second = shop.promote(shop.release("v2"))
     nodes[2].find()
+    assert seen <= {first.outputs["release"], second.outputs["release"]}
     ran = {"stable": second, "failed": first, "rolled-back": first}[second.outputs["verdict"]]
     assert shop.ask()[0] == (ran.outputs["release"])
     monkeypatch.undo()
-    third = shop.promote(shop.release("v3"))
+    with asked(shop):
+        third = shop.promote(shop.release("v3"))
     assert third.outputs["verdict"] == "stable", third.message + shop.said.getvalue()
 
 
