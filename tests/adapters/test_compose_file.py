@@ -195,6 +195,38 @@ def test_the_manifest_has_no_value_of_a_setting(tmp_path: Path, job: Runner) -> 
     assert one.model != other.model
 
 
+def test_what_changes_in_a_file_that_is_shipped_is_a_change(tmp_path: Path, job: Runner) -> None:
+    text = """
+        services:
+          api: {image: x, expose: [8000]}
+          edge: {image: y, volumes: ["./edge.conf:/edge.conf", "./certs:/certs"]}
+    """
+    files = {"compose.yml": text, "edge.conf": "1", "app.conf": "1"}
+    folder = repository(tmp_path, files, {"certs/key": "1"})
+
+    def layout() -> tuple[str, str]:
+        found = read_layout(source(folder, "compose.yml"), {}, job, whole=False)  # the job that plans has no secrets
+        return found.manifest, found.services
+
+    first = layout()
+    (folder / "app.conf").write_text("2")
+    (folder / "certs" / "key").write_text("2")
+    assert layout() == first
+    (folder / "edge.conf").write_text("2")
+    assert all(now != then for now, then in zip(layout(), first, strict=True))
+
+
+def test_a_database_gets_no_settings_that_change_with_releases(tmp_path: Path, job: Runner) -> None:
+    text = "services: {api: {image: x, expose: [8000], env_file: .env}, db: {image: y, env_file: .env}}"
+    folder = repository(tmp_path, {"compose.yml": text})
+    deploy = Deploy(engine="compose", service="api", env={"GREETING": "hello", "DB": "all"})
+    given = Source(folder=folder, compose=["compose.yml"], environment="x", deploy=deploy)
+    settings = {"GREETING": "hello", "DB": "own", "PASSWORD": "secret"}
+    services = read_layout(given, settings, job, whole=True, own=("DB", "PASSWORD")).model["services"]
+    assert services["db"]["environment"] == {"DB": "own", "PASSWORD": "secret"}
+    assert services["api"]["environment"] == settings
+
+
 def test_variables_of_the_job_are_not_filled_in(tmp_path: Path, job: Runner) -> None:
     folder = repository(
         tmp_path, {"compose.yml": "services: {api: {image: x, expose: [8000], hostname: '${LEAK:-kept}'}}"}

@@ -195,6 +195,12 @@ def test_an_env_file_that_is_not_in_git_is_the_settings() -> None:
     assert found["redis"] == {"environment": {"B": "1"}}
 
 
+def test_to_some_services_an_env_file_is_less() -> None:
+    made = model(api={"env_file": [{"path": "/x"}]}, db={"env_file": [{"path": "/x"}]})
+    found = with_env_files(made, ["/x"], {"A": "1", "B": "2"}, {"db": {"B": "2"}})["services"]
+    assert (found["api"]["environment"], found["db"]["environment"]) == ({"A": "1", "B": "2"}, {"B": "2"})
+
+
 @given(TEXT)
 def test_escaped_values_come_back(value: str) -> None:
     assert escaped({"A": value})["A"].replace("$$", "$") == value

@@ -87,8 +87,9 @@ class Image:
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def over(self, *layers: Layer, **config: Any) -> "Image":
-        """An image on top of this one; `Env` and `Labels` are added to, the rest is replaced."""
-        env = [*self.config.get("Env", []), *config.pop("Env", [])]
+        """An image on top of this one; `Env` and `Labels` are added to, by name, the rest is replaced."""
+        named = {one.partition("=")[0]: one for one in [*self.config.get("Env", []), *config.pop("Env", [])]}
+        env = list(named.values())
         labels = {**self.config.get("Labels", {}), **config.pop("Labels", {})}
         return Image((*self.layers, *layers), {**self.config, **config, "Env": env, "Labels": labels})
 
@@ -117,20 +118,25 @@ def busybox() -> Image:
 @functools.cache
 def python() -> Image:
     """The Python that runs this, without packages."""
-    base, version = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
-    without = {"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "lib2to3", "tkinter"}
-    without |= {"ensurepip", "turtledemo", Path(sysconfig.get_config_var("LIBPL") or "config").name}
-    without |= {path.name for path in base.glob(f"lib/{version}/lib-dynload/_tkinter*.so")}
-    program = Path(sys.base_prefix, "bin", version)
-    modules = base.glob(f"lib/{version}/lib-dynload/*.so")
+    library, without = standard_library()
+    program = Path(sys.base_prefix, "bin", library.name)
+    modules = library.glob("lib-dynload/*.so")
     needed = libraries([program, *(path for path in modules if path.name not in without)])
     entries = {
         **needed,
-        **tree(base / "lib" / version, f"{str(base).lstrip('/')}/lib/{version}", without),
+        **tree(library, str(library).lstrip("/"), without),
         str(program).lstrip("/"): Entry(file=program),
         "usr/local/bin/python3": Entry(link=str(program)),
     }
     return busybox().over(layer(entries), Cmd=["python3"], Env=["PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"])
+
+
+def standard_library() -> tuple[Path, set[str]]:
+    """Python's own modules, at the same place here and in images; names that are left out there."""
+    folder = Path(sys.base_prefix, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    without = {"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "lib2to3", "tkinter"}
+    without |= {"ensurepip", "turtledemo", Path(sysconfig.get_config_var("LIBPL") or "config").name}
+    return folder, without | {path.name for path in folder.glob("lib-dynload/_tkinter*.so")}
 
 
 @functools.cache
@@ -179,15 +185,15 @@ def postgres() -> Image:
         **{f"usr/lib/wheels/{BINARIES}/{path.name}": Entry(file=path) for path in programs},
         **{f"usr/bin/{path.name}": Entry(link=f"../lib/wheels/{BINARIES}/{path.name}") for path in programs},
         "usr/bin/entry": Entry(text=POSTGRES_ENTRY),
-        "var/lib/postgresql/data": Entry(folder=True, mode=0o700, owner=POSTGRES),
+        "var/lib/postgresql": Entry(folder=True, owner=POSTGRES),
     }
-    data = "/var/lib/postgresql/data"
+    kept = "/var/lib/postgresql"  # and the data below it by version, as the official image has it since 18
     return busybox().over(
         layer(entries),
-        Env=[f"PGDATA={data}"],
+        Env=[f"PGDATA={kept}/18/docker"],
         Entrypoint=["entry"],
         Cmd=["postgres"],
-        Volumes={data: {}},
+        Volumes={kept: {}},
         StopSignal="SIGINT",
         ExposedPorts={"5432/tcp": {}},
     )

@@ -32,6 +32,7 @@ HTTP1, HTTP2, STREAMS, SOCKETS, UPLOADS = 4, 2, 3, 3, 2  # users of each kind; r
 PAUSE, SAID_EVERY = 0.02, 0.05  # seconds
 PIECE, PIECES, PIECE_EVERY = 16 * 1024, 32, 0.1
 PATIENCE = 15.0  # seconds that a user waits for an answer
+User = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass
@@ -89,19 +90,22 @@ class Load:
         except BaseException as error:
             self._failed.append(error)
 
-    async def _all(self) -> None:
-        users: list[tuple[int, Callable[[], Coroutine[Any, Any, None]]]] = [
+    def users(self) -> list[tuple[int, User]]:
+        """How many there are of each kind, and what one does."""
+        return [
             (HTTP1, self._http1),
             (HTTP2, self._http2),
             (SOCKETS, self._websocket),
             (UPLOADS, self._upload),
         ]
+
+    async def _all(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for count, user in users:
+            for count, user in self.users():
                 for _ in range(count):
                     group.create_task(self._again(user))
 
-    async def _again(self, user: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _again(self, user: User) -> None:
         while not self._stop.is_set():
             await user()
             await asyncio.sleep(PAUSE)

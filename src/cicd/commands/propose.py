@@ -141,7 +141,8 @@ def propose(
     refuse_in_command(site.deploy.run, secrets)
     public = {**site.deploy.env, **project.environment.env}
     settings = {**public, **secrets}
-    layout = layout or layout_of(project.source, settings, runner, whole=whole)
+    own = {*project.environment.env, *secrets}
+    layout = layout or layout_of(project.source, settings, runner, whole=whole, own=own)
     release = Release(
         sha=sha,
         image=image,

@@ -14,6 +14,7 @@ from cicd.errors import ConfigError
 
 Model = Mapping[str, Any]
 ServiceModel = Mapping[str, Any]
+NONE: Mapping[str, Mapping[str, str]] = {}
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +145,11 @@ def _paths(model: Model) -> Iterator[str]:
         yield from (one["file"] for one in (model.get(part) or {}).values() if one.get("file"))
 
 
+def relative_paths(model: Model) -> list[str]:
+    """Paths that services are given, of a model in which they still count from the project's folder; each once."""
+    return sorted({path for path in _paths(model) if not path.startswith(("/", "~")) and "$" not in path})
+
+
 def relocated(model: Model, places: Mapping[str, str]) -> dict[str, Any]:
     """The model with these paths led elsewhere."""
 
@@ -171,10 +177,15 @@ def relocated(model: Model, places: Mapping[str, str]) -> dict[str, Any]:
     return {**model, "services": services, **parts}
 
 
-def with_env_files(model: Model, missing: Sequence[str], settings: Mapping[str, str]) -> dict[str, Any]:
+def with_env_files(
+    model: Model, missing: Sequence[str], settings: Mapping[str, str], others: Mapping[str, Mapping[str, str]] = NONE
+) -> dict[str, Any]:
     """The model in which an env file that is not in the checkout is the release's settings.
 
     What stands under `environment` goes before an env file, as Compose has it.
+
+    Args:
+        others: what it is to some services instead, by their names.
     """
     services = {}
     for name, service in model["services"].items():
@@ -183,7 +194,8 @@ def with_env_files(model: Model, missing: Sequence[str], settings: Mapping[str, 
         services[name] = dict(service)
         if len(kept) < len(files):
             services[name]["env_file"] = kept
-            services[name]["environment"] = {**escaped(settings), **(service.get("environment") or {})}
+            told = escaped(others.get(name, settings))
+            services[name]["environment"] = {**told, **(service.get("environment") or {})}
     return {**model, "services": services}
 
 

@@ -1,6 +1,6 @@
 """Engines: what runs releases on a target."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from cicd.adapters.engines.compose import ComposeEngine
 from cicd.adapters.engines.compose_file import read_layout
@@ -12,17 +12,22 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
 
 
-def layout_of(source: Source, settings: Mapping[str, str], runner: Runner, *, whole: bool) -> Layout:
+def layout_of(
+    source: Source, settings: Mapping[str, str], runner: Runner, *, whole: bool, own: Collection[str]
+) -> Layout:
     """How a release of a checkout would run, besides its image.
 
     Args:
         settings: all that it gets.
         whole: whether secrets are among them; without, they may be missing.
+        own: names of those that are the environment's own.
 
     Raises:
         ConfigError.
     """
-    return Layout() if source.deploy.engine == "process" else read_layout(source, settings, runner, whole=whole)
+    if source.deploy.engine == "process":
+        return Layout()
+    return read_layout(source, settings, runner, whole=whole, own=own)
 
 
 def engine_of(name: str, targets: Sequence[Target], runner: Runner, repository: str) -> Engine:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +13,16 @@ from cicd.adapters.engines.layout import Layout, Source
 from cicd.adapters.process import output, run
 from cicd.adapters.runner import Runner
 from cicd.adapters.tools import compose_command
-from cicd.core.compose import Shape, local_paths, outside, port_of, problems, shape, with_env_files
+from cicd.core.compose import (
+    Shape,
+    local_paths,
+    outside,
+    port_of,
+    problems,
+    relative_paths,
+    shape,
+    with_env_files,
+)
 from cicd.core.release import digest, redact
 from cicd.errors import CommandFailed, ConfigError
 
@@ -24,11 +33,14 @@ KEPT = ("PATH", "HOME", "DOCKER_CONFIG", "LANG")  # of the job's variables: what
 PLACEHOLDERS = (".gitkeep", ".gitignore")  # files by which git holds a folder that is empty
 
 
-def read_layout(source: Source, settings: Mapping[str, str], runner: Runner, *, whole: bool) -> Layout:
+def read_layout(
+    source: Source, settings: Mapping[str, str], runner: Runner, *, whole: bool, own: Collection[str] = ()
+) -> Layout:
     """How a release of a checkout would run by its Compose files.
 
     Args:
         whole: whether all settings are known; if not, what needs them is left out.
+        own: names of settings that are the environment's own: those of `deploy.env` change with releases.
 
     Raises:
         ConfigError: a file is not there or wrong, a variable has no value, or it cannot be deployed.
@@ -41,12 +53,13 @@ def read_layout(source: Source, settings: Mapping[str, str], runner: Runner, *, 
             next_step="move it into that folder, or give the absolute path that it has on the hosts",
         )
     found = shape(public, source.deploy.service, source.deploy.companions)
-    model = read_model(source, settings, runner) if whole else {}
+    model = read_model(source, settings, runner, own) if whole else {}
+    shared = _shared(public, found)
     paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
     shipped = {path: _digest_of(path) for path in paths if is_in_git(source.folder, path)}
     return Layout(
-        manifest=digest(public),
-        services=digest(_shared(public, found)),
+        manifest=digest([public, _contents(source.folder, public)]),
+        services=digest([shared, _contents(source.folder, shared)]),
         model=model,
         shipped=shipped,
         led={path: path.relative_to(source.folder.resolve()) for path in paths - shipped.keys()},
@@ -54,11 +67,13 @@ def read_layout(source: Source, settings: Mapping[str, str], runner: Runner, *, 
     )
 
 
-def read_model(source: Source, settings: Mapping[str, str], runner: Runner) -> dict[str, Any]:
+def read_model(
+    source: Source, settings: Mapping[str, str], runner: Runner, own: Collection[str] = ()
+) -> dict[str, Any]:
     """The model with all variables filled in, without services whose profile is off. Raises ConfigError."""
-    own = {"IMAGE": IMAGE, "CICD_RELEASE": RELEASE, "CICD_ENVIRONMENT": source.environment}
+    ours = {"IMAGE": IMAGE, "CICD_RELEASE": RELEASE, "CICD_ENVIRONMENT": source.environment}
     with redacted(settings.values()):
-        model = render(source, runner, {**settings, **own}, ("--no-env-resolution",))
+        model = render(source, runner, {**settings, **ours}, ("--no-env-resolution",))
     if source.deploy.service not in (model.get("services") or {}):
         raise ConfigError(
             f"{', '.join(source.compose)}: services.{source.deploy.service}: none of its profiles is on",
@@ -73,7 +88,9 @@ def read_model(source: Source, settings: Mapping[str, str], runner: Runner) -> d
         )
     files = [one["path"] for service in model["services"].values() for one in service.get("env_file") or []]
     missing = [path for path in files if not is_in_git(source.folder, Path(path))]
-    return with_env_files(model, missing, settings)
+    # A database that got the application's settings would be started anew when one of them changes.
+    lasting = {name: value for name, value in settings.items() if name in own or name not in source.deploy.env}
+    return with_env_files(model, missing, settings, dict.fromkeys(found.shared, lasting))
 
 
 def render(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
@@ -149,6 +166,13 @@ def _shared(public: Mapping[str, Any], found: Shape) -> dict[str, Any]:
     """The part of a model that all slots use."""
     services = {name: public["services"][name] for name in found.shared}
     return {**public, "services": services, "router": public["services"][found.service].get("ports")}
+
+
+def _contents(folder: Path, public: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of what the services of a public model are given of the checkout: a changed file is a change of them."""
+    given = {path: (folder / path).resolve() for path in relative_paths(public)}
+    inside = {path: place for path, place in given.items() if place.is_relative_to(folder.resolve())}
+    return {path: _digest_of(place) for path, place in inside.items() if is_in_git(folder, place)}
 
 
 def is_in_git(folder: Path, path: Path) -> bool:
