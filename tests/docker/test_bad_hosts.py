@@ -140,6 +140,7 @@ def test_docker_restarts_with_all_that_runs_in_it(
     """As it is by default: Docker ends all containers, and starts those again that it had not been told to end."""
     (host,) = hosts(1)
     shop = shop_on(host, tmp_path, lab)
+    works(shop)
     before, start = shop.ask(), ComposeEngine.start
 
     def restarting(self: ComposeEngine, slot: str, record: object) -> None:
