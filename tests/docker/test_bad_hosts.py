@@ -73,7 +73,7 @@ def test_a_host_that_is_full_or_gets_so(tmp_path: Path, lab: Lab, hosts: Hosts) 
     with untouched(shop):
         code, message = refused(shop, shop.release("v3"))
     assert code == 29
-    tells(message, "Next: free space")
+    tells(message, "cannot be written", "No space left on device", "Cause: releases, logs", "Next: free space")
     large.write_bytes(b"smaller")
     shop.commit()
     works(shop)
