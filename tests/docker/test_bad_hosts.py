@@ -79,6 +79,7 @@ def test_a_host_that_is_full_or_gets_so(tmp_path: Path, lab: Lab, hosts: Hosts) 
     works(shop)
 
 
+@pytest.mark.slow
 def test_a_host_whose_docker_is_full(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
     (host,) = hosts(1)
     host.daemon.stop(signal.SIGTERM)
@@ -98,6 +99,7 @@ def test_a_host_whose_docker_is_full(tmp_path: Path, lab: Lab, hosts: Hosts) -> 
     works(shop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["prepare", "start"])
 def test_docker_restarts_in_the_middle(
     tmp_path: Path, lab: Lab, hosts: Hosts, monkeypatch: pytest.MonkeyPatch, where: str
@@ -134,6 +136,7 @@ def test_docker_restarts_in_the_middle(
     works(shop)
 
 
+@pytest.mark.slow
 def test_docker_restarts_with_all_that_runs_in_it(
     tmp_path: Path, lab: Lab, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def test_every_point(site: SweptShop, tell: Tell, what: str, number: int) -> Non
     if what == "recovery":
         assert site.kill(LAST, site.promotion())
     mine = swept(site.points(arguments))[number::SHARDS]
+    print(len(mine), mine)
     missed: list[str] = []
     for point in mine:
         if what == "rollback":
