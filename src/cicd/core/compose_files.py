@@ -11,7 +11,7 @@ from cicd.core.compose import Model, ServiceModel, Shape, escaped
 
 # Of the service's own, what its users and neighbours know it by: the router has it in its place.
 KNOWN_BY = ("networks", "ports", "container_name", "hostname", "domainname", "labels", "logging")
-# Of the router: Docker takes a container that was sent a HUP for one that was stopped by hand, and never starts it again
+# Of the router: Docker takes a container that was sent a HUP for one that was stopped by hand, and leaves it so
 # if it is `unless-stopped`. https://github.com/moby/moby/issues/41302
 RESTART = "always"
 # What two slots cannot both have, and what is of the shared services or of a build.
