@@ -218,6 +218,9 @@ class Shop:
             ids = engine.docker("ps", "--all", "--quiet", "--filter", "name=^/?shop").split()
             if ids:
                 engine.docker("rm", "--force", "--volumes", *ids)
+            kept = engine.docker("image", "ls", "--format={{.Repository}}:{{.Tag}}", "cicd/shop/*").split()
+            if kept:
+                engine.docker("image", "rm", "--no-prune", *kept)
             for kind in ("network", "volume"):
                 names = engine.docker(kind, "ls", "--format", "{{.Name}}").split()
                 mine = [name for name in names if name.startswith("shop")]

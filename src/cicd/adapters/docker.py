@@ -320,7 +320,11 @@ def _not_pulled(reference: str, host: str, said: str) -> CicdError:
     told = said.strip().splitlines()[-1][-300:] if said.strip() else "it does not say why"
     what = f"{host} cannot pull {reference}: {told}"
     if re.search(r"no space left|disk quota", said, re.IGNORECASE):
-        return DiskFull(what, next_step="free space on that host (`docker image prune`), or lower `deploy.keep`")
+        return DiskFull(
+            what,
+            cause="the disk where Docker keeps its images has no room for this one",
+            next_step="free space on that host (`docker image prune`), or lower `deploy.keep`",
+        )
     if re.search(r"unauthorized|denied|forbidden|no basic auth", said, re.IGNORECASE):
         return RegistryDenied(
             what,
