@@ -12,7 +12,7 @@ from tests.docker.example import ENVIRONMENTS, Example
 from tests.docker.host import Host
 from tests.docker.lab import Lab
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 HEADERS = (
     "strict-transport-security",
