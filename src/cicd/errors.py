@@ -330,6 +330,18 @@ class EnvironmentsDiffer(CicdError):
     code, reason = 64, "environments-differ"
 
 
+class FindingsBlock(CicdError):
+    """Scanners found what the security gate does not let pass."""
+
+    code, reason = 67, "findings-block"
+
+
+class ScanUnfinished(CicdError):
+    """A scanner that the security gate counts on did not finish, or its report cannot be read."""
+
+    code, reason = 68, "scan-unfinished"
+
+
 class ToolMissing(CicdError):
     """A program that is needed is not there."""
 

@@ -243,6 +243,11 @@ def refused(folder: Path, job: Runner, text: str, settings: Mapping[str, str], f
     return str(error.value)
 
 
+def test_a_path_that_leads_out_of_the_project(tmp_path: Path, job: Runner) -> None:
+    text = "services: {api: {image: x, expose: [8000], env_file: ['../.env'], volumes: ['../data:/data', '/srv/x:/x']}}"
+    assert "compose.yml: ../.env, ../data is outside of" in refused(tmp_path, job, text, {})
+
+
 def test_all_variables_without_a_value_are_named(tmp_path: Path, job: Runner) -> None:
     text = "services: {api: {image: x, expose: [8000], environment: {A: $ONE, B: '${TWO}', C: '${THREE:-3}'}}}"
     said = refused(tmp_path, job, text, {})

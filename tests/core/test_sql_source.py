@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicd.core.sql_source import read_sql, statements
+from cicd.core.sql_source import read_sql
+from cicd.core.sql_tokens import statements
 
 # Each with what it does: adds, breaks the old code, loses data.
 CASES = [
@@ -37,7 +38,7 @@ CASES = [
     ("truncate t, u", "overwrites"),
     ("update t set a = 1 where b", "overwrites"),
     ("delete from only t", "overwrites"),
-    ("alter table t add b int; update t set b = f(a, 1) where b is null", "adds adds"),
+    ("alter table t add b int; update t set b = coalesce(a, 1) where b is null", "adds adds"),
     ("alter table t add b int; update t set b = (select 1 from u), a = 2", "adds overwrites"),
     ("insert into t values (1)", "adds"),
     ("insert into t values (1) on conflict (id) do update set a = 1", "overwrites"),
@@ -77,3 +78,57 @@ def test_quoted_text_and_comments_end_no_statement(one: str, two: str) -> None:
     dollars = one.replace("$", "")
     sql = f"insert into t values ('{quoted}', $q${dollars}$q$); -- {comment}\nselect 1;"
     assert statements(sql) == ["insert into t values ('', '')", "select 1"]
+
+
+HIDDEN = [
+    r"select E'a\''; drop table t; --'",
+    "select 'a\\'; drop table t; --'",
+    "/* a /* b */ select 1; */ drop table t",
+    "select a$$ from b; drop table t; --$$",
+    "select drop_everything()",
+    "select public.drop_everything(1)",
+    "insert into t select purge(x) from u",
+    "create table t as select purge()",
+    "with gone as (delete from t returning *) select * from gone",
+    "do $$ begin drop table t; end $$",
+    "call purge()",
+    "execute purge",
+    "\\i other.sql",
+    "copy t from program 'rm'",
+    "set standard_conforming_strings = off; select 'a\\'; drop table t; --'",
+    "create table t (a int); set search_path = other; alter table t alter column a set not null",
+    "alter table t add column b int default purge()",
+    "explain analyze delete from t",
+    'select "drop_everything"()',
+]
+
+
+@pytest.mark.parametrize("sql", HIDDEN)
+def test_what_is_hidden_is_not_taken_for_harmless(sql: str) -> None:
+    assert not all(change.adds for change in read_sql(sql)), read_sql(sql)
+
+
+HARMLESS = st.sampled_from(
+    [
+        "create table x (a int default 0, b text default 'it''s; -- fine')",
+        "insert into x (a) values (1), (2)",
+        r"insert into x values (E'a\'b;c')",
+        "create index i on x (lower(b)) where a > 1",
+        "comment on table x is $c$drop table t;$c$",
+        "select count(*), coalesce(max(a), 0) from x",
+        'alter table "x;y" add column "drop table" int',
+        "create function f() returns int language sql as $f$ delete from t; select 1 $f$",
+    ]
+)
+NOISE = st.sampled_from([" ", "\n", "/* ' */", "-- '; $$\n", '/* /* nested */ " */'])
+HARM = st.sampled_from(
+    ["drop table t", "DROP  TABLE IF EXISTS t", "truncate t", "delete from t", "alter table t drop column a"]
+)
+
+
+@given(st.lists(HARMLESS, max_size=4), HARM, NOISE, st.data())
+def test_harm_among_harmless_statements_is_seen(others: list[str], harm: str, noise: str, data: st.DataObject) -> None:
+    assert all(change.adds for sql in others for change in read_sql(sql))
+    parts = list(others)
+    parts.insert(data.draw(st.integers(0, len(parts))), noise + noise.join(harm.split(" ")))
+    assert not all(change.adds for change in read_sql(f";{noise}".join(parts)))

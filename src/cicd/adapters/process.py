@@ -156,6 +156,8 @@ def output(
         except BaseException as error:
             end_group(child.pid)
             child.wait()
+            assert child.stdout is not None
+            child.stdout.close()
             timed_out = isinstance(error, subprocess.TimeoutExpired)
             if not timed_out:
                 raise

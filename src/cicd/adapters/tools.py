@@ -85,6 +85,13 @@ def gh_program(runner: Runner) -> Path:
     return _wheels("attestation", "GitHub's command line (gh)", runner.env) / "venv" / "bin" / "gh"
 
 
+def scanner_program(program: str, env: Mapping[str, str]) -> Path:
+    """A scanner: the one that the project has on PATH, else from its wheel. Raises ToolMissing."""
+    if on_path := which(program, env.get("PATH")):
+        return Path(on_path)
+    return _wheels("scanners", "the scanners", env) / "venv" / "bin" / program
+
+
 def compose_command(runner: Runner) -> list[str]:
     """How Docker Compose is called on this machine: Docker's plugin, or the program by itself. Raises ToolMissing."""
     path = runner.env.get("PATH")

@@ -4,6 +4,7 @@ The model is what `docker compose config --format json` prints. https://docs.doc
 """
 
 import difflib
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -89,8 +90,13 @@ def _is_number(port: object) -> bool:
 
 def problems(model: Model, shape: Shape, port: int) -> list[str]:
     """Why it cannot be deployed; each names the place."""
-    services, found = model["services"], []
+    services = model["services"]
     service = services[shape.service]
+    found = [
+        f"services.{name}: programs take such a name for an option; begin it with a letter or digit"
+        for name in services
+        if name.startswith("-")
+    ]
     here = f"services.{shape.service}"
     if service.get("network_mode"):
         found.append(f"{here}.network_mode: two slots cannot both have it; use networks")
@@ -114,6 +120,15 @@ def problems(model: Model, shape: Shape, port: int) -> list[str]:
         if _made_alike(services[name], service)
     ]
     return found
+
+
+def outside(model: Model) -> list[str]:
+    """Paths of services that lead out of the project's folder: nothing of it would be on the host.
+
+    Args:
+        model: with its paths as they are written.
+    """
+    return sorted({path for path in _paths(model) if posixpath.normpath(path).split("/")[0] == ".."})
 
 
 def local_paths(model: Model, folder: str) -> list[str]:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 
 from cicd.core.migrations import Files, Migration, judged
-from cicd.core.sql_source import read_sql, statements
+from cicd.core.sql_source import read_sql
+from cicd.core.sql_tokens import Unended, tokens
 from cicd.errors import ConfigError
 
 FILE = re.compile(r"(?P<way>[VU]?)(?P<number>\d+)(?:[._]\d+)*_*[-.]?(?P<title>.*?)(?P<suffix>\.up|\.down)?\.sql", re.I)
@@ -67,8 +68,16 @@ def _read(number: str, before: str, path: str, files: Files, downs: Mapping[str,
     match = FILE.fullmatch(path.rpartition("/")[2])
     title = match["title"].replace("_", " ").strip() if match else ""
     # A way down without a statement is one only for a way up that has none.
-    there = down is not None and (bool(statements(down)) or not statements(up))
+    there = down is not None and (_says_something(down) or not _says_something(up))
     return judged(number, before, title, read_sql(up), read_sql(down or "") if there else None, text, path)
+
+
+def _says_something(sql: str) -> bool:
+    """Whether there is more than white space and comments."""
+    try:
+        return any(kind not in ("space", "comment", "end") for kind, _ in tokens(sql))
+    except Unended:
+        return True
 
 
 def parts(text: str) -> tuple[str, str | None]:

@@ -14,35 +14,11 @@ from cicd.core.schema_changes import (
     overwriting,
     unreadable,
 )
+from cicd.core.sql_functions import unknown_calls
+from cicd.core.sql_tokens import Unended, cut, statements
 
-# Quoted text, comments and what lies between dollar quotes hold no statement's end.
-TOKEN = re.compile(
-    r"(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<dollar>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
-    r"|(?P<text>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\")|(?P<open>\()|(?P<close>\))|(?P<end>;)|(?P<comma>,)",
-    re.S,
-)
 NAME = r'((?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))*)'
 EXISTS = r"(?:if (?:not )?exists )?"
-
-
-def statements(sql: str) -> list[str]:
-    """The statements of a text, without comments, white space made one space."""
-    return _parts(sql, "end")
-
-
-def _parts(sql: str, at: str) -> list[str]:
-    """`sql` cut at each token of this kind outside of parentheses and quotes. Quoted text becomes `''`."""
-    parts, part, last, depth = [], "", 0, 0
-    for match in TOKEN.finditer(sql):
-        part += sql[last : match.start()]
-        last, kind = match.end(), match.lastgroup
-        depth += {"open": 1, "close": -1}.get(kind or "", 0)
-        if kind == at and depth == 0:
-            parts.append(part)
-            part = ""
-        else:
-            part += {"comment": " ", "dollar": "''", "tag": "''", "text": "''"}.get(kind or "", match[0])
-    return [text for one in [*parts, part + sql[last:]] if (text := " ".join(one.split()))]
 
 
 def read_sql(sql: str, made: set[str] | None = None) -> list[Change]:
@@ -52,13 +28,24 @@ def read_sql(sql: str, made: set[str] | None = None) -> list[Change]:
         made: tables, and columns as `table.column`, that the migration itself has made: nothing depends on them yet.
     """
     known = set() if made is None else made
-    return [change for statement in statements(sql) for change in _read(statement, known)]
+    try:
+        return [change for statement in statements(sql) for change in _read(statement, known)]
+    except Unended as error:
+        return [unreadable(f"SQL in which {error}")]
 
 
 def _read(statement: str, made: set[str]) -> Iterator[Change]:
+    if re.match(r"set\b.*\bsearch_path\b|set schema\b|reset (?:all|search_path)\b|discard\b", statement, re.I):
+        made.clear()  # the same name may be another table from here on
+    if re.match(r"set\b.*\bstandard_conforming_strings\b", statement, re.I):
+        yield unreadable(f"`{statement[:60]}`")  # what follows has other quotes
+        return
+    if named := unknown_calls(statement):
+        yield unreadable(f"`{named[0]}(…)` in `{statement[:40]}`")
+        return
     if match := re.match(rf"alter table {EXISTS}(?:only )?{NAME}\s*\*? (.+)", statement, re.I):
         table = _plain(match[1])
-        for action in _parts(match[2], "comma"):
+        for action in cut(match[2], "comma"):
             yield _alter(table, action, made)
         return
     for pattern, read in STATEMENTS:
@@ -152,7 +139,7 @@ def _unique_index(match: re.Match[str], made: set[str]) -> Change:
 def _update(match: re.Match[str], made: set[str]) -> Change:
     """Filling columns that this migration has added overwrites nothing."""
     table, rest = _plain(match[1]), match[2]
-    targets = [re.match(rf"{NAME} ?=", part) for part in _parts(rest, "comma")]
+    targets = [re.match(rf"{NAME} ?=", part) for part in cut(rest, "comma")]
     if table in made or all(target and f"{table}.{_plain(target[1])}" in made for target in targets):
         return adding(f"fills `{table}`")
     return overwriting(f"overwrites rows of `{table}`")

@@ -153,6 +153,7 @@ class ComposeEngine:
     def bring_services(self, record: Record) -> str:
         file = self._file(record, "base")
         made_network(self.docker, self.target, file["name"])
+        self._require_ports(file, record.deploy.router_image)
         self._lay_router_out(record, file)
         argv = ["up", "--detach", "--wait", f"--wait-timeout={UP_WITHIN}", "--remove-orphans", "--quiet-pull"]
         try:
@@ -164,6 +165,14 @@ class ComposeEngine:
                 next_step="mend the compose file, or what it needs; the release that runs was not touched",
             ) from error
         return f"{', '.join(sorted(file['services']))} run"
+
+    def _require_ports(self, file: Mapping[str, Any], image: str) -> None:
+        """What is newly published is free: Compose ends a container before it sees that the next one cannot start."""
+        ours = [f"--filter=label=com.docker.compose.project={file['name']}"]
+        held = {port for one in self.docker.containers_by(ours) for port in one.published}
+        wanted = [port for service in file["services"].values() for port in service.get("ports") or []]
+        fresh = [one for one in wanted if one.get("published") and str(one["published"]) not in held]
+        self.docker.require_free(fresh, image)
 
     def _lay_router_out(self, record: Record, file: Mapping[str, Any]) -> None:
         """What the router's container needs to start: how it stands to the world, and nowhere to send traffic yet."""
