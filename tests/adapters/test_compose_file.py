@@ -199,7 +199,7 @@ def test_what_changes_in_a_file_that_is_shipped_is_a_change(tmp_path: Path, job:
     text = """
         services:
           api: {image: x, expose: [8000]}
-          edge: {image: y, volumes: ["./edge.conf:/edge.conf", "./certs:/certs", "../above:/above"]}
+          edge: {image: y, volumes: ["./edge.conf:/edge.conf", "./certs:/certs"]}
     """
     files = {"compose.yml": text, "edge.conf": "1", "app.conf": "1"}
     folder = repository(tmp_path, files, {"certs/key": "1"})

@@ -25,7 +25,7 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.store import read_texts
 from cicd.adapters.target import Target, writing
 from cicd.core.compose import Model, filled, port_of, relocated, shape, taken_from_environment
-from cicd.core.compose_files import Router, Slot, base_file, file_text, in_slot, slot_file
+from cicd.core.compose_files import Network, Router, Slot, base_file, file_text, in_slot, slot_file
 from cicd.core.health import Probe
 from cicd.core.plan import SLOTS, idle
 from cicd.core.release import Record
@@ -128,7 +128,7 @@ class ComposeEngine:
     def _files(self, record: Record, settings: Mapping[str, str], model: Model) -> dict[str, dict[str, Any]]:
         deploy = record.deploy
         parts = shape(model, deploy.service, deploy.companions)
-        network = made_network(self.docker, self.target, model["name"])
+        network = self._network(model["name"])
         uid, gid = self.target.host.user()
         router = Router(
             image=deploy.router_image,
@@ -146,13 +146,16 @@ class ComposeEngine:
             files["run" if name == "run" else f"slot-{name}"] = slot_file(model, parts, slot, network, told)
         return files
 
+    def _network(self, project: str) -> Network:
+        return made_network(self.docker, self.target, project)
+
     def discard(self, release_id: str) -> None:
         self.target.remove(release_id)
         self.docker.untag(self._tag(release_id))
 
     def bring_services(self, record: Record) -> str:
         file = self._file(record, "base")
-        made_network(self.docker, self.target, file["name"])
+        self._network(file["name"])
         self._require_ports(file, record.deploy.router_image)
         self._lay_router_out(record, file)
         argv = ["up", "--detach", "--wait", f"--wait-timeout={UP_WITHIN}", "--remove-orphans", "--quiet-pull"]
@@ -249,10 +252,13 @@ class ComposeEngine:
 
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         service = self._file(record, f"slot-{slot}")["services"][in_slot(record.deploy.service, slot)]
+        return (f"{service['networks']['cicd']['ipv4_address']}:{self._port(record)}",)
+
+    def _port(self, record: Record) -> int:
+        """The container port on which the service answers, and the router in its place."""
         base = self._file(record, "base")["services"][record.deploy.service]
         own = str(record.ports.router)
-        port = next(one["target"] for one in base["ports"] if one.get("published") == own)
-        return (f"{service['networks']['cicd']['ipv4_address']}:{port}",)
+        return next(int(one["target"]) for one in base["ports"] if one.get("published") == own)
 
     def ask(self, slot: str, record: Record) -> list[Probe]:
         health = record.deploy.health
