@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cicd.adapters.runner import Runner
-from cicd.commands import plan, promote, recover, rollback
+from cicd.commands import doctor, plan, promote, recover, rollback
 from cicd.commands.read import Project, site_of_target
 from cicd.contract import Plan, Promote, Rollback
 from cicd.core.plan import idle
@@ -179,6 +179,9 @@ class Shop:
         site = site_of_target("production", "shop", self.runner(), self.project().site.hosts)
         hub = None if inputs.get("offline") == "true" else self.hub
         return rollback.rollback(given, self.runner(), site, hub)  # type: ignore[arg-type]
+
+    def doctor(self) -> Result:
+        return doctor.doctor([self.project()], self.runner(), self.hub)  # type: ignore[arg-type]
 
     def recover(self) -> Result:
         return recover.recover([self.project().site], self.runner(), self.hub)  # type: ignore[arg-type]

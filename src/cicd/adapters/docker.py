@@ -180,11 +180,11 @@ class Docker:
         wanted = ["--filter=status=running", '--format={{.Label "cicd.release"}}']
         return self.output("ps", *filters, *wanted).decode().partition("\n")[0]
 
-    def running_services(self, project: str) -> set[str]:
-        """The services of a Compose project that have a container which runs."""
-        wanted = ["--filter=status=running", '--format={{.Label "com.docker.compose.service"}}']
+    def running_services(self, project: str) -> dict[str, str]:
+        """The services of a Compose project that have a container which runs, each with its role; empty for none."""
+        wanted = ["--filter=status=running", '--format={{.Label "com.docker.compose.service"}} {{.Label "cicd.role"}}']
         said = self.output("ps", f"--filter=label=com.docker.compose.project={project}", *wanted).decode()
-        return set(said.split())
+        return {service: role for service, _, role in (line.partition(" ") for line in said.splitlines())}
 
     def containers_by(self, filters: Sequence[str]) -> list[Container]:
         """Containers by filters of `docker ps`; newest first."""

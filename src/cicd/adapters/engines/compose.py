@@ -212,7 +212,9 @@ class ComposeEngine:
         file = self._file(record, "base")
         # What nobody starts again may have done its work.
         wanted = {name for name, one in file["services"].items() if one.get("restart", "no") != "no"}
-        return wanted | {record.deploy.service} <= self.docker.running_services(file["name"])
+        running = self.docker.running_services(file["name"])
+        # Who brings the project's own file up by hand puts the service itself in the router's place.
+        return wanted <= running.keys() and running.get(record.deploy.service) == "router"
 
     def revive(self, slot: str, record: Record) -> str:
         revived = []
