@@ -177,7 +177,8 @@ class Source:
         type_ = scope.arguments and is_type(function)
         done = executed(call, scope.names, self._texts, scope.made, self._path) if runs else []
         yield from self._owner(call, scope, passed_over=operates or type_)
-        inner = replace(scope, arguments=scope.arguments or operates, building=scope.building or bool(done))
+        types = operates or (is_type(function) and root_of(function) in scope.names.roots and _last(function) == "ENUM")
+        inner = replace(scope, arguments=scope.arguments or types, building=scope.building or bool(done))
         for argument in (*call.args, *call.keywords):
             yield from self._walk(argument, inner)
         if isinstance(function, ast.Name) and self._follows(function.id, scope):
@@ -212,6 +213,10 @@ class Source:
         begin = _format_of(call).partition("%s")[0]
         names = [name for name in self._functions if begin and name.startswith(begin)]
         return [change for name in names for change in self._of(name, scope.seen)] or [self._unknown(call)]
+
+
+def _last(function: ast.expr) -> str:
+    return (function.attr if isinstance(function, ast.Attribute) else name_of(function)).upper()
 
 
 def _is_by_database(call: ast.Call) -> bool:

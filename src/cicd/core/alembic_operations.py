@@ -103,9 +103,9 @@ def _add_column(operation: Operation) -> list[Change] | None:
 
 def _is_default(given: ast.expr | None) -> bool:
     """Whether rows get a value by it: a text, or what computes one."""
-    return isinstance(given, ast.Call | ast.JoinedStr) or (
-        isinstance(given, ast.Constant) and given.value not in (None, False)
-    )
+    if isinstance(given, ast.Constant):
+        return given.value is not None and given.value is not False
+    return isinstance(given, ast.Call)
 
 
 def _runs_unknown(default: ast.expr | None) -> bool:
