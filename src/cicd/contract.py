@@ -142,6 +142,13 @@ class RunSuite:
     junit: str = given("Path of the JUnit report that the command writes; empty: pytest is told to write one.")
     coverage: str = given("Least line coverage in percent; empty: the config's gate; `none`: not measured.")
     timeout: str = given("Minutes after which the command is ended; empty: the config's, else 60.")
+    plan: str = given(
+        "`true`: plan the suites named in `suite` (empty: all of the config) and run none; else the plan to follow,"
+        " which such a step has given."
+    )
+    shard: str = given("Which part of the plan's suite to run, such as `2/4`.")
+    parts: str = given("Folder with the parts that all jobs of the plan have left: give the verdict.")
+    history: str = given("Folder in which times, proofs and flaky tests are kept from run to run; empty: nowhere.")
 
 
 @dataclass(frozen=True)
@@ -352,6 +359,9 @@ COMMANDS = {
                 Output("failed", "Number of tests that failed."),
                 Output("coverage", "Line coverage in percent, if it was measured."),
                 Output("junit", "Path of the JUnit report."),
+                Output("plan", "With `plan: true`: the plan, to be handed to all jobs of the run."),
+                Output("matrix", "With `plan: true`: the jobs, as a JSON list of `suite` and `shard`."),
+                Output("part", "With a plan: folder of what this job leaves for the verdict."),
             ),
             "actions/run-suite",
         ),
