@@ -32,7 +32,7 @@ deploy:
   compose: [docker-compose.yml]
   router-image: {nginx}
   health: {{path: /health, successes: 3, within: {within}, release-header: X-Release}}
-  watch: {{for: {watch}, samples: 3}}
+  watch: {{for: {watch}, samples: 1}}
   drain: 5s
   {extra}
 environments:
