@@ -32,7 +32,7 @@ deploy:
   compose: [docker-compose.yml]
   router-image: {nginx}
   health: {{path: /health, successes: 3, within: {within}, release-header: X-Release}}
-  watch: {{for: {watch}, samples: 1}}
+  watch: {{for: {watch}, samples: {samples}}}
   drain: 5s
   {extra}
 environments:
@@ -88,6 +88,7 @@ class Shop:
     extra: str = ""
     watch: str = "1s"
     within: str = "20s"
+    samples: int = 3
     hub: FakeHub = field(default_factory=FakeHub)
     said: io.StringIO = field(default_factory=io.StringIO)
     env: dict[str, str] = field(default_factory=dict)
@@ -115,7 +116,14 @@ class Shop:
         """Write cicd.yml."""
         hosts = json.dumps([f"{host.url}/srv/cicd" for host in self.hosts] or ["local"])
         image = self.lab.image("v1").partition("@")[0]
-        given = {"watch": self.watch, "within": self.within, "extra": self.extra, "port": self.port, **others}
+        given = {
+            "watch": self.watch,
+            "within": self.within,
+            "samples": self.samples,
+            "extra": self.extra,
+            "port": self.port,
+            **others,
+        }
         text = CONFIG.format(repository=image, nginx=self.lab.part("nginx"), hosts=hosts, **given)
         self.write(".github/cicd.yml", text)
 
