@@ -58,8 +58,13 @@ class Source:
     def changes(self, name: str) -> list[Change]:
         """What a function does, those of the same file that it calls, and what surrounds it."""
         if name not in self._functions:
-            return [self._unknown(self._bound[name])] if name in self._bound else []
+            bound, lacks = self._bound.get(name), unreadable(f"an `{name}()` that is not in it", f"{self._path}:1")
+            return [self._unknown(bound)] if bound else [lacks] if name == "upgrade" else []
         return [*(self._around if name == "upgrade" else []), *self._of(name, frozenset())]
+
+    def may_have(self, name: str) -> bool:
+        """Whether anything is called so, or another module may bring it."""
+        return self.has(name) or self.has("*")
 
     def gives_up(self, name: str) -> bool:
         """Whether a function only raises an error, whatever it does before."""

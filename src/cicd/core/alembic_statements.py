@@ -63,7 +63,7 @@ def _lines(text: ast.Constant, path: str) -> Callable[[int], str]:
 def _built(statement: ast.Call, names: Names) -> list[Change]:
     """A statement that is built, such as `users.update().where(…)`; empty if it holds what cannot be read."""
     words = {_last(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call)}
-    if any(word not in PARTS | KNOWN and not word[:1].isupper() for word in words):
+    if words & TEXTS or any(word not in PARTS | KNOWN and not word[:1].isupper() for word in words):
         return []
     verb, inner = "", cast(ast.expr, statement)
     while isinstance(inner, ast.Call):
