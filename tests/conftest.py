@@ -29,3 +29,20 @@ def guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(subprocess.Popen, "__del__", lambda _: None)
     monkeypatch.setattr(socket.socket, "connect", refuse("connects to"))
     monkeypatch.setattr(socket.socket, "connect_ex", refuse("connects to"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many points of sweeps were tried in the whole run."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    counts: dict[str, int] = {}
+    for name, value in (pair for report in reports for pair in report.user_properties):
+        if name.startswith("sweep: "):
+            counts[name] = counts.get(name, 0) + value
+    for name, value in sorted(counts.items()):
+        terminalreporter.write_line(f"{name} {value}")
+
+
+@pytest.fixture
+def tell(record_property: Any) -> Any:
+    """`tell("kill points survived", 7)` adds to a count that the whole run says at its end."""
+    return lambda name, value: record_property(f"sweep: {name}", value)

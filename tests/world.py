@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cicd.adapters.localhub import LocalHub
 from tests.commands.site import Consumer
@@ -63,9 +63,19 @@ class World:
         return [entry for entry in found if entry["task"] == "cicd"]
 
 
+class Place(Protocol):
+    """A repository, and a folder around it."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def repository(self) -> Path: ...
+
+
 @contextmanager
-def hub_of(app: Consumer) -> Iterator[LocalHub]:
-    """A LocalHub that knows the consumer's repository, its environments, and two people."""
+def hub_of(app: Place) -> Iterator[LocalHub]:
+    """A LocalHub that knows the repository, its environments, and two people."""
     hub = LocalHub.start(
         app.folder / "hub", {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     )

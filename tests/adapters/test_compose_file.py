@@ -199,7 +199,7 @@ def test_what_changes_in_a_file_that_is_shipped_is_a_change(tmp_path: Path, job:
     text = """
         services:
           api: {image: x, expose: [8000]}
-          edge: {image: y, volumes: ["./edge.conf:/edge.conf", "./certs:/certs", "../above:/above"]}
+          edge: {image: y, volumes: ["./edge.conf:/edge.conf", "./certs:/certs"]}
     """
     files = {"compose.yml": text, "edge.conf": "1", "app.conf": "1"}
     folder = repository(tmp_path, files, {"certs/key": "1"})
@@ -241,6 +241,11 @@ def refused(folder: Path, job: Runner, text: str, settings: Mapping[str, str], f
     with pytest.raises(ConfigError) as error:
         read_layout(made, settings, job, whole=True)
     return str(error.value)
+
+
+def test_a_path_that_leads_out_of_the_project(tmp_path: Path, job: Runner) -> None:
+    text = "services: {api: {image: x, expose: [8000], env_file: ['../.env'], volumes: ['../data:/data', '/srv/x:/x']}}"
+    assert "compose.yml: ../.env, ../data is outside of" in refused(tmp_path, job, text, {})
 
 
 def test_all_variables_without_a_value_are_named(tmp_path: Path, job: Runner) -> None:

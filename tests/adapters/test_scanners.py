@@ -16,6 +16,7 @@ from cicd.adapters.process import Completed
 from cicd.adapters.scanners import read_reports, run_scanners, site_packages
 from cicd.adapters.tools import scanner_program
 from cicd.core.findings import Scan, Security, SeverityPolicy
+from cicd.core.findings_handover import scans_json
 from cicd.core.findings_json import LARGEST
 from cicd.core.scan import Project
 from cicd.core.security_gate import judge_findings
@@ -217,6 +218,15 @@ def test_reports_of_others(tmp_path: Path) -> None:
     assert told["../*.json"] == "there is no such file"
     (tmp_path.parent / "x.json").write_text("[]")
     assert "outside" in read_reports(["../x.json"], tmp_path)[0].unfinished
+
+
+def test_a_report_whose_name_is_no_text(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.json"
+    with open(name, "wb") as file:
+        file.write(b"[")
+    (one,) = read_reports(["*.json"], tmp_path)
+    assert one.unfinished
+    assert scans_json([one])
 
 
 def test_a_report_from_before_the_run_counts_as_none(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from cicd.core.compose import (
     escaped,
     filled,
     local_paths,
+    outside,
     port_of,
     problems,
     relocated,
@@ -114,6 +115,7 @@ def test_no_port_or_several(service: dict[str, Any], why: str) -> None:
         ({"ports": [{"target": 80}, {"target": 9000}]}, {}, "9000 beside 80"),
         ({}, {"worker": {**OWN, "container_name": "w"}}, "services.worker.container_name"),
         ({}, {"worker": {**OWN, "ports": [{"target": 1, "published": "1"}]}}, "services.worker.ports"),
+        ({}, {"--rm": {"image": "redis"}}, "services.--rm: programs take such a name for an option"),
     ],
 )
 def test_what_cannot_be_deployed(service: dict[str, Any], others: dict[str, Any], said: str) -> None:
@@ -147,6 +149,20 @@ PATHS = {
     "configs": {"app": {"file": "/src/app.conf"}, "inline": {"content": "x"}},
     "secrets": {"key": {"file": "/src/key"}, "given": {"environment": "KEY"}},
 }
+
+
+@pytest.mark.parametrize(
+    ("path", "leads_out"),
+    [("../x", True), ("a/../../x", True), ("..", True), ("./a/../x", False), ("..x", False), ("/srv/../x", False)],
+)
+def test_paths_that_lead_out_of_the_project(path: str, leads_out: bool) -> None:
+    made = [
+        model(api={"volumes": [{"type": "bind", "source": path}, {"type": "volume", "source": path}]}),
+        model(api={"env_file": [{"path": path}]}),
+        {**model(), "configs": {"one": {"file": path}, "inline": {"content": "../x"}}},
+        {**model(), "secrets": {"one": {"file": path}}},
+    ]
+    assert [outside(one) for one in made] == [[path] if leads_out else []] * 4
 
 
 def test_local_paths_are_those_below_the_folder_each_once() -> None:

@@ -146,7 +146,7 @@ def application() -> Image:
     check = ["CMD-SHELL", HEALTHY]
     health = {"Test": check, "Interval": 1_000_000_000, "Timeout": 2_000_000_000, "Retries": 3}
     return python().over(
-        layer({"app/service.py": program}),
+        layer({"app/service.py": program, "work": Entry(folder=True, mode=0o1777)}),  # volumes at /work get its mode
         WorkingDir="/app",
         User=str(NOBODY),
         Entrypoint=["python3", "-I", "/app/service.py"],

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cicd.adapters.runner import Runner
-from cicd.commands import plan, promote, recover, rollback
+from cicd.commands import doctor, plan, promote, recover, rollback
 from cicd.commands.read import Project, site_of_target
 from cicd.contract import Plan, Promote, Rollback
+from cicd.core.plan import idle
 from cicd.core.results import Result
 from tests.commands.site import free_ports, passed_on
 from tests.docker.engine import Engine
@@ -30,7 +31,7 @@ deploy:
   service: api
   compose: [docker-compose.yml]
   router-image: {nginx}
-  health: {{path: /health, successes: 3, within: 20s, release-header: X-Release}}
+  health: {{path: /health, successes: 3, within: {within}, release-header: X-Release}}
   watch: {{for: {watch}, samples: 3}}
   drain: 5s
   {extra}
@@ -76,6 +77,8 @@ class Shop:
         hosts: of it; none: the lab's own engine.
         compose: its compose file.
         env: variables of the job.
+        key: of ssh; empty: that of the hosts.
+        known_hosts: None: the right ones.
     """
 
     folder: Path
@@ -84,9 +87,12 @@ class Shop:
     compose: str = COMPOSE
     extra: str = ""
     watch: str = "1s"
+    within: str = "20s"
     hub: FakeHub = field(default_factory=FakeHub)
     said: io.StringIO = field(default_factory=io.StringIO)
     env: dict[str, str] = field(default_factory=dict)
+    key: str = ""
+    known_hosts: str | None = None
     port: int = field(default_factory=lambda: free_ports(1)[0])
 
     def __post_init__(self) -> None:
@@ -109,7 +115,7 @@ class Shop:
         """Write cicd.yml."""
         hosts = json.dumps([f"{host.url}/srv/cicd" for host in self.hosts] or ["local"])
         image = self.lab.image("v1").partition("@")[0]
-        given = {"watch": self.watch, "extra": self.extra, "port": self.port, **others}
+        given = {"watch": self.watch, "within": self.within, "extra": self.extra, "port": self.port, **others}
         text = CONFIG.format(repository=image, nginx=self.lab.part("nginx"), hosts=hosts, **given)
         self.write(".github/cicd.yml", text)
 
@@ -140,8 +146,9 @@ class Shop:
         }
         made = Runner({**env, **passed_on()}, self.said)
         if self.hosts:
-            made.ssh_key = self.hosts[0].key.read_text()
-            made.known_hosts = "\n".join(host.known_hosts.read_text() for host in self.hosts)
+            made.ssh_key = self.key or self.hosts[0].key.read_text()
+            known = "\n".join(host.known_hosts.read_text() for host in self.hosts)
+            made.known_hosts = known if self.known_hosts is None else self.known_hosts
         return made
 
     def project(self) -> Project:
@@ -173,19 +180,40 @@ class Shop:
         hub = None if inputs.get("offline") == "true" else self.hub
         return rollback.rollback(given, self.runner(), site, hub)  # type: ignore[arg-type]
 
+    def doctor(self) -> Result:
+        return doctor.doctor([self.project()], self.runner(), self.hub)  # type: ignore[arg-type]
+
     def recover(self) -> Result:
         return recover.recover([self.project().site], self.runner(), self.hub)  # type: ignore[arg-type]
 
     def ask(self, path: str = "/", host: int = 0) -> tuple[str, str]:
         """Ask through the router of a host: the release that it names, and the greeting."""
-        there = self.project().site.targets[host].host.reach(f"127.0.0.1:{self.port}")
-        with urllib.request.urlopen(f"http://{there}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.door(host)}{path}", timeout=5) as answer:
             return answer.headers["X-Cicd-Release"], json.loads(answer.read())["greeting"]
+
+    def door(self, host: int = 0, to: str = "") -> int:
+        """The port of this machine that leads to the router of a host; `to`: to another address there."""
+        there = self.project().site.targets[host].host.reach(to or f"127.0.0.1:{self.port}")
+        return int(there.rpartition(":")[2])
 
     def running(self, engine: int = 0) -> list[str]:
         """Names of the containers that run, without their number."""
         names = self.engines[engine].docker("ps", "--format", "{{.Names}}").split()
         return sorted(re.sub(r"-\d+$", "", name) for name in names if name.startswith("shop"))
+
+    def serving(self, engine: int = 0) -> list[str]:
+        """The containers that users depend on, those of the slot and the shared ones: id, and since when it runs."""
+        here = self.project().site.running().slot
+        ids = self.engines[engine].docker("ps", "--quiet", "--filter=name=^/?shop").split()
+        told = self.engines[engine].docker("inspect", "--format={{.Name}} {{.Id}} {{.State.StartedAt}}", *ids)
+        return sorted(line for line in told.splitlines() if f"-{idle(here)}-" not in line)
+
+    def empty(self, slot: str, engine: int = 0) -> None:
+        """Remove what is in a slot, as a cleaning of the host does."""
+        there = f"--filter=label=cicd.slot=shop/production/{slot}"
+        self.engines[engine].docker(
+            "rm", "--force", *self.engines[engine].docker("ps", "--all", "--quiet", there).split()
+        )
 
     def close(self) -> None:
         """End all of it, and remove it."""
@@ -193,6 +221,9 @@ class Shop:
             ids = engine.docker("ps", "--all", "--quiet", "--filter", "name=^/?shop").split()
             if ids:
                 engine.docker("rm", "--force", "--volumes", *ids)
+            kept = engine.docker("image", "ls", "--format={{.Repository}}:{{.Tag}}", "cicd/shop/*").split()
+            if kept:
+                engine.docker("image", "rm", "--no-prune", *kept)
             for kind in ("network", "volume"):
                 names = engine.docker(kind, "ls", "--format", "{{.Name}}").split()
                 mine = [name for name in names if name.startswith("shop")]

@@ -4,9 +4,7 @@ import contextlib
 import http.client
 import json
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,9 +22,9 @@ from cicd.core.ledger import Deployment, current
 from cicd.core.plan import SLOTS
 from cicd.core.services import Wanted
 from tests.commands.site import Consumer, consumer, passed_on
-from tests.world import DEVELOPER, ENTRY, World, hub_of
+from tests.sweep.commands import Commands
+from tests.world import DEVELOPER, World, hub_of
 
-CHILD = Path(__file__).with_name("child.py")
 ENV_PY = """
 import os
 from alembic import context
@@ -104,7 +102,7 @@ def user(number: int) -> dict[str, str]:
 
 
 @dataclass
-class Swept:
+class Swept(Commands):
     """The world, its database, and a count of versions."""
 
     world: World
@@ -115,6 +113,14 @@ class Swept:
     @property
     def app(self) -> Consumer:
         return self.world.app
+
+    @property
+    def folder(self) -> Path:
+        return self.app.folder
+
+    @property
+    def repository(self) -> Path:
+        return self.app.repository
 
     def commit(self) -> str:
         """The next version, with a new migration and a changed setting; gives its image."""
@@ -140,31 +146,6 @@ class Swept:
 
     def job(self) -> dict[str, str]:
         return {**self.world.job(), "CICD_INPUT_APP_ENV": f"DATABASE_URL={self.database}" if self.database else ""}
-
-    def run(self, arguments: list[str], **env: str) -> str:
-        """A command that nobody kills; gives what it said when it failed, else nothing."""
-        argv = [sys.executable, "-I", str(ENTRY), *arguments, "--json"]
-        given = {**self.job(), **env}
-        done = subprocess.run(
-            argv, env=given, cwd=self.app.repository, capture_output=True, text=True, timeout=120, check=False
-        )
-        return f"{arguments[0]} ended with {done.returncode}: {done.stdout[-1500:]}" if done.returncode else ""
-
-    def child(self, mode: str, where: str, arguments: list[str]) -> int:
-        """A command under points; gives its exit code, -9 if it was killed."""
-        argv = [sys.executable, "-I", str(CHILD), mode, where, "--", *arguments]
-        said = subprocess.DEVNULL
-        return subprocess.run(argv, env=self.job(), cwd=self.app.repository, stdout=said, stderr=said).returncode
-
-    def points(self, arguments: list[str]) -> list[str]:
-        """All points of a command, by carrying it out."""
-        file = self.app.folder / f"points-{time.monotonic_ns()}"
-        assert self.child("list", str(file), arguments) == 0
-        return list(dict.fromkeys(file.read_text().splitlines()))
-
-    def kill(self, point: str, arguments: list[str]) -> bool:
-        """Kill a command at a point; whether it got there."""
-        return self.child("kill", point, arguments) == -9
 
     def broken(self) -> list[str]:
         """What does not hold, of all that must hold when nobody is at work. Empty is good."""

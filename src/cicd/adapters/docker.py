@@ -17,6 +17,7 @@ from cicd.errors import (
     DiskFull,
     HostRefused,
     ImageMissing,
+    PortInUse,
     RegistryDenied,
     RegistryUnavailable,
 )
@@ -27,6 +28,7 @@ ROLE = "cicd.role"  # service, companion, router, run
 RELEASE = "cicd.release"
 
 
+KILLED = 137  # 128 + SIGKILL, as a shell says it
 RESTARTED_WITHIN = 30.0  # seconds in which an Engine that is restarted answers again
 NOT_REACHED = re.compile(  # in the words of docker's own programs, which each begin a line
     r"^(?:Error: )?(?:unable to get image .*: )?"
@@ -69,6 +71,7 @@ class Container:
         health: Docker's word of it: healthy, unhealthy, starting; empty without a check.
         restarts: how often Docker has started it again.
         addresses: IP by the name of the network.
+        published: ports of the host that lead to it.
     """
 
     id: str
@@ -80,6 +83,7 @@ class Container:
     health: str
     restarts: int
     addresses: Mapping[str, str]
+    published: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -176,11 +180,11 @@ class Docker:
         wanted = ["--filter=status=running", '--format={{.Label "cicd.release"}}']
         return self.output("ps", *filters, *wanted).decode().partition("\n")[0]
 
-    def running_services(self, project: str) -> set[str]:
-        """The services of a Compose project that have a container which runs."""
-        wanted = ["--filter=status=running", '--format={{.Label "com.docker.compose.service"}}']
+    def running_services(self, project: str) -> dict[str, str]:
+        """The services of a Compose project that have a container which runs, each with its role; empty for none."""
+        wanted = ["--filter=status=running", '--format={{.Label "com.docker.compose.service"}} {{.Label "cicd.role"}}']
         said = self.output("ps", f"--filter=label=com.docker.compose.project={project}", *wanted).decode()
-        return set(said.split())
+        return {service: role for service, _, role in (line.partition(" ") for line in said.splitlines())}
 
     def containers_by(self, filters: Sequence[str]) -> list[Container]:
         """Containers by filters of `docker ps`; newest first."""
@@ -190,6 +194,23 @@ class Docker:
             if len(found) == len(ids):
                 break  # else one has gone between the two
         return [_container(one) for one in found]
+
+    def require_free(self, ports: Sequence[Mapping[str, Any]], image: str) -> None:
+        """Ports, as a compose file has them, can be published. Only a container that does so knows: an nginx, briefly.
+
+        Raises:
+            PortInUse.
+        """
+        wanted = [f"--publish={_publication(port)}" for port in ports]
+        if not wanted:
+            return
+        done = self.run("run", "--rm", f"--label={ROLE}=look", *wanted, "--entrypoint=nginx", image, "-v", check=False)
+        if found := re.search(r"(?:Bind for|bind host port|listen \w+) \S*?:(\d+)\b.*(?:already|in use)", done.output):
+            raise PortInUse(
+                f"{self.host.name}: port {found[1]}, which the services need, is taken",
+                cause="another container or program there listens on it",
+                next_step="stop that, or mend `ports` in the compose file or the config; what runs was not touched",
+            )
 
     def stop(self, containers: Sequence[Container]) -> None:
         """End containers in the time that each is given, and remove them."""
@@ -201,10 +222,25 @@ class Docker:
     def last_words(self, container: Container, lines: int) -> str:
         """The end of what it said, and how it ended."""
         said = self.run("logs", "--tail", str(lines), container.id, check=False).output.strip()
-        ended = container.state in ("exited", "dead", "restarting")
-        memory = ", for it wanted more memory than there is" if container.out_of_memory else ""
-        how = f"({container.name} ended with {container.code}{memory})" if ended else ""
-        return "\n".join(filter(None, (said, how)))
+        return "\n".join(filter(None, (said, self._end_of(container))))
+
+    def _end_of(self, container: Container) -> str:
+        """How its program ended, perhaps before Docker started it again; empty if it has not, or nobody knows."""
+        code, memory = container.code, container.out_of_memory
+        if container.state not in ("exited", "dead", "restarting"):
+            if not container.restarts:
+                return ""
+            about = [f"--filter=container={container.id}", "--filter=event=die", "--filter=event=oom"]
+            wanted = "--format={{.Action}} {{.Actor.Attributes.exitCode}}"
+            past = self.output("events", "--since=10m", "--until=0s", *about, wanted).decode().splitlines()
+            codes = [line.removeprefix("die ") for line in past if line.startswith("die ")]
+            if not codes:
+                return f"({container.name} was started again {container.restarts} times)"
+            code, memory = int(codes[-1]), any(line.startswith("oom") for line in past)
+        why = ", for it wanted more memory than there is" if memory else ""
+        if code == KILLED and not memory:  # Docker does not always hear why
+            why = ": it was killed, perhaps because it wanted more memory than there is"
+        return f"({container.name} ended with {code}{why})"
 
     def _inspect(self, argv: Sequence[str]) -> list[dict[str, Any]]:
         """What Docker knows of things; nothing if one of them is not there. Raises CommandFailed."""
@@ -257,6 +293,7 @@ class Docker:
 
 def _container(told: Mapping[str, Any]) -> Container:
     state, networks = told["State"], told["NetworkSettings"]["Networks"]
+    ports = told["NetworkSettings"].get("Ports") or {}
     return Container(
         id=told["Id"],
         name=told["Name"].removeprefix("/"),
@@ -267,7 +304,15 @@ def _container(told: Mapping[str, Any]) -> Container:
         health=(state.get("Health") or {}).get("Status", ""),
         restarts=told["RestartCount"],
         addresses={name: one["IPAddress"] for name, one in networks.items() if one["IPAddress"]},
+        published=frozenset(one["HostPort"] for each in ports.values() for one in each or []),
     )
+
+
+def _publication(port: Mapping[str, Any]) -> str:
+    """A port of a compose file in the words of `docker run`."""
+    address = str(port.get("host_ip") or "")
+    place = f"[{address}]:" if ":" in address else f"{address}:" if address else ""
+    return f"{place}{port['published']}:{port['target']}/{port.get('protocol') or 'tcp'}"
 
 
 def _not_pulled(reference: str, host: str, said: str) -> CicdError:
@@ -275,7 +320,11 @@ def _not_pulled(reference: str, host: str, said: str) -> CicdError:
     told = said.strip().splitlines()[-1][-300:] if said.strip() else "it does not say why"
     what = f"{host} cannot pull {reference}: {told}"
     if re.search(r"no space left|disk quota", said, re.IGNORECASE):
-        return DiskFull(what, next_step="free space on that host (`docker image prune`), or lower `deploy.keep`")
+        return DiskFull(
+            what,
+            cause="the disk where Docker keeps its images has no room for this one",
+            next_step="free space on that host (`docker image prune`), or lower `deploy.keep`",
+        )
     if re.search(r"unauthorized|denied|forbidden|no basic auth", said, re.IGNORECASE):
         return RegistryDenied(
             what,

@@ -192,7 +192,7 @@ def _rated(scan: Scan, lookup: osv.Lookup) -> Scan:
 
 
 def _report(path: Path, folder: Path, since: float) -> list[Scan]:
-    source = str(path.relative_to(folder))
+    source = line_of(str(path.relative_to(folder)), 200)  # a name may be no text at all
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
             return [_no_report(source, "it is outside of the repository, or a link that leaves it")]
@@ -208,4 +208,4 @@ def _report(path: Path, folder: Path, since: float) -> list[Scan]:
 
 
 def _no_report(source: str, why: str) -> Scan:
-    return Scan(tool=line_of(f"scanner of {source}", 200), source=line_of(source, 200), unfinished=why)
+    return Scan(tool=line_of(f"scanner of {source}", 200), source=line_of(source, 200), unfinished=line_of(why, 600))

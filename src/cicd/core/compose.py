@@ -4,6 +4,7 @@ The model is what `docker compose config --format json` prints. https://docs.doc
 """
 
 import difflib
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -87,17 +88,27 @@ def _is_number(port: object) -> bool:
     return str(port).partition("/")[0].isdigit()
 
 
-def problems(model: Model, shape: Shape, port: int) -> list[str]:
-    """Why it cannot be deployed; each names the place."""
-    services, found = model["services"], []
+def problems(model: Model, shape: Shape, port: int, *, swarm: bool = False) -> list[str]:
+    """Why it cannot be deployed; each names the place.
+
+    Args:
+        swarm: whether tasks are spread over several machines.
+    """
+    services = model["services"]
     service = services[shape.service]
+    found = [
+        f"services.{name}: programs take such a name for an option; begin it with a letter or digit"
+        for name in services
+        if name.startswith("-")
+    ]
     here = f"services.{shape.service}"
     if service.get("network_mode"):
         found.append(f"{here}.network_mode: two slots cannot both have it; use networks")
     replicas = service.get("scale") or (service.get("deploy") or {}).get("replicas") or 1
-    if replicas != 1:
+    if replicas != 1 and not swarm:
         found.append(
-            f"{here}: {replicas} replicas; engine `compose` runs one per slot and host (give more workers to it)"
+            f"{here}: {replicas} replicas; engine `compose` runs one per slot and host (give it more workers; `swarm`"
+            " runs several)"
         )
     others = sorted({str(one["target"]) for one in service.get("ports") or [] if one.get("target") != port})
     if others:
@@ -109,11 +120,26 @@ def problems(model: Model, shape: Shape, port: int) -> list[str]:
         if services[name].get(key)
     ]
     found += [
+        f"services.{name}.volumes: {mount['source']} is on one machine, and its tasks are not; use `configs`"
+        for name in ((shape.service, *shape.companions) if swarm else ())
+        for mount in services[name].get("volumes") or []
+        if mount.get("type") == "bind"
+    ]
+    found += [
         f"services.{name}: it has the image of the release; name it in deploy.companions"
         for name in shape.shared
         if _made_alike(services[name], service)
     ]
     return found
+
+
+def outside(model: Model) -> list[str]:
+    """Paths of services that lead out of the project's folder: nothing of it would be on the host.
+
+    Args:
+        model: with its paths as they are written.
+    """
+    return sorted({path for path in _paths(model) if posixpath.normpath(path).split("/")[0] == ".."})
 
 
 def local_paths(model: Model, folder: str) -> list[str]:

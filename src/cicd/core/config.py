@@ -136,9 +136,12 @@ class Deploy(_Section, frozen=True):
     `port` (left out: the only one that it names). `companions` run beside it, such as workers and cron, and change with
     it (left out: the services of the same image). All other services run once. `router-image` is the nginx that takes
     the place of the service. `attestation` wants proof of who built the image.
+
+    Engine `swarm` is the same on the nodes of a Docker Swarm, one of whose managers is the environment's host: the
+    service and its companions have the replicas and the placement that the compose files say under `deploy`.
     """
 
-    engine: Literal["process", "compose"] = "process"
+    engine: Literal["process", "compose", "swarm"] = "process"
     router: Literal["nginx"] = "nginx"
     run: str = ""
     requirements: list[str] = []

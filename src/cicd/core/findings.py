@@ -156,8 +156,14 @@ def line_of(value: object, limit: int) -> str:
     if not isinstance(value, str):
         return ""
     # What is cut off is not looked at: a megabyte of title costs no more than a line of it.
-    text = " ".join(visible(value[: limit * 4]).split())
+    start = value[: limit * 4]
+    text = " ".join((start if _is_plain(start) else visible(start)).split())
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether nothing in it hides; asked first, for most texts are, and there are many."""
+    return text.isascii() and text.isprintable()
 
 
 def package_name(name: str) -> str:
@@ -188,7 +194,12 @@ def place_of(path: object, line: object = 0, root: str = "") -> Place:
         text = text[len(root.rstrip("/")) + 1 :]
     parts = [part for part in text.split("/") if part not in ("", ".")]
     leaves = text.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", text)
-    if not parts or leaves or len(text) > LONGEST_PATH or visible(text) != text or not text.isprintable():
+    if (
+        not parts
+        or leaves
+        or len(text) > LONGEST_PATH
+        or not (_is_plain(text) or (text.isprintable() and visible(text) == text))
+    ):
         return Place()
     return Place("/".join(parts), number)
 

@@ -96,7 +96,7 @@ def scan_of(kind: Scanned, ended: Ended, project: Project, limit: float, rate: R
     """
     tool = PROGRAMS[kind]
     if failed := _failed(tool, ended, limit):
-        return Scan(tool=tool, source=kind, unfinished=failed)
+        return Scan(tool=tool, source=kind, unfinished=redacted(line_of(failed, 600)))
     try:
         scan = read_findings(ended.report or b"", kind, rate, root=project.folder, tool=tool)[0]
     except ReportInvalid as error:

@@ -1,8 +1,8 @@
 """Findings held against a policy. Nothing found is not the same as nothing there: what was not looked at is red."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -173,10 +173,19 @@ def matches(exception: FindingException, finding: Finding) -> bool:
 
 
 def _within(file: str, pattern: str) -> bool:
-    """Whether a path matches: `*` is any text without `/`, `**` any text, `**/` also none."""
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", pattern.strip().removeprefix("./"))
-    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return bool(file) and re.fullmatch("".join(signs.get(one, re.escape(one)) for one in pieces), file) is not None
+    """Whether a path matches. `**` is any number of folders, at the end also the file; `*` and `?` stay in one part."""
+    parts, wanted = file.split("/"), pattern.strip().removeprefix("./").split("/")
+    reached = {0} if file else set()  # how many parts of the path the pattern so far may stand for
+    for index, one in enumerate(wanted):
+        if not reached:
+            return False
+        if one == "**":
+            least = min(reached) + (index == len(wanted) - 1)
+            reached = set(range(least, len(parts) + 1))
+        else:
+            sign = one.replace("[", "[[]")
+            reached = {at + 1 for at in reached if at < len(parts) and fnmatchcase(parts[at], sign)}
+    return len(parts) in reached
 
 
 def _verdict(finding: Finding, policy: SeverityPolicy) -> str:

@@ -1,5 +1,7 @@
 """The security gate as Markdown and as annotations. Texts of findings are hostile: they land on a page with links."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -35,14 +37,13 @@ def security_section(gate: SecurityGate, budget: int) -> str:
         tail = _scanners(gate) if len(_scanners(gate).encode()) <= budget // 2 else ""
     room = budget - len(head.encode()) - len(tail.encode()) - 400  # for heads and counts
     rows: list[tuple[str, ...]] = []
-    shown = [*_marked(gate)]
-    for row in shown[:ROWS]:
+    for row in islice(_marked(gate), ROWS):
         room -= sum(len(cell.encode()) + 3 for cell in row) + 2
         if room < 0:
             break
         rows.append(row)
     parts = [head, table(("", "severity", "what", "where", "fixed in", "by"), rows) if rows else ""]
-    if left := len(shown) - len(rows):
+    if left := len(gate.blocking) + len(gate.warned) + len(gate.excepted) - len(rows):
         parts.append(f"… and {counted(left, 'finding')} more, in the scanners' reports.")
     if gate.passed_by:
         parts.append(f"Below the gate: {inline(_by_severity(gate.passed_by))}.")
@@ -69,15 +70,14 @@ def _annotation(level: Literal["error", "warning"], finding: Finding) -> Annotat
     )
 
 
-def _marked(gate: SecurityGate) -> list[tuple[str, ...]]:
-    rows = [_row("❌", one) for one in gate.blocking]
-    rows += [_row("⚠️", one) for one in gate.warned]
+def _marked(gate: SecurityGate) -> Iterator[tuple[str, ...]]:
+    yield from (_row("❌", one) for one in gate.blocking)
+    yield from (_row("⚠️", one) for one in gate.warned)
     for one in gate.excepted:
         owner = f" {inline(one.exception.owner, 60)}" if one.exception.owner else ""
         why = f"excepted until {inline(one.exception.until, 20)}{owner}: {inline(one.exception.reason, 120)}"
         mark, severity, what, *rest = _row("➖", one.finding)
-        rows.append((mark, severity, f"{what}<br>{why}", *rest))
-    return rows
+        yield (mark, severity, f"{what}<br>{why}", *rest)
 
 
 def _row(mark: str, finding: Finding) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ import pytest
 
 VARIABLE = "CICD_SHARD_PLAN"
 KEY = "cicd_shard"  # of the plan in what xdist hands to its workers
+quoted = json.encoder.encode_basestring_ascii
 LONGEST = 1000  # characters of an id or a path; longer ones are cut, and kept apart by a checksum
 TEXT = 2000  # characters of an error that are kept: its end
 SPLIT = 0  # the owner of a file that belongs to several shards
@@ -75,9 +76,8 @@ class Plan:
         return self.files.get(file) or crc(file) % self.shards + 1
 
     def owner_of_test(self, file: str, test: str) -> int:
-        if file in self.split:
-            return self.split[file].get(test) or crc(test) % self.shards + 1
-        return self.owner(file)
+        """Of a test in a file that is split."""
+        return self.split[file].get(test) or crc(test) % self.shards + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -196,12 +196,14 @@ class Chooser:
             if item.nodeid != nodeid:  # xdist has added `@group`
                 self.renamed[item.nodeid] = self.id_of(item, nodeid)
         ours, theirs = [], []
+        owners: dict[str, int] = {}
         for item in items:
             file, test = self.file_of(item), self.name_of(item)
-            owner = self.plan.owner_of_test(file, test)
-            if file not in self.seen:  # collected past pytest_collect_file
-                self.seen[file] = self.plan.owner(file)
-            if owner == self.plan.shard:
+            owner = owners.get(file)
+            if owner is None:
+                owner = owners[file] = self.plan.owner(file)
+                self.seen.setdefault(file, owner)  # it may be collected past pytest_collect_file
+            if (owner or self.plan.owner_of_test(file, test)) == self.plan.shard:
                 ours.append(item)
                 self.collected.append(test)
             else:
@@ -214,7 +216,8 @@ class Chooser:
             self.choosing = False
 
     def name_of(self, item: pytest.Item) -> str:
-        return self.renamed.get(item.nodeid) or self.id_of(item, item.nodeid)
+        nodeid = item.nodeid
+        return self.renamed.get(nodeid) or self.id_of(item, nodeid)
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
         if not self.choosing:
@@ -320,21 +323,16 @@ class Courier:
 class Test:
     """One id. `tries` counts how often it began: a second time is a rerun, or the second of several `same` tests."""
 
-    __slots__ = ("ended", "nodeid", "outcome", "same", "seconds", "shown", "tries")
+    __slots__ = ("ended", "nodeid", "outcome", "same", "seconds", "tries")
     __test__ = False
 
     def __init__(self, nodeid: str, same: int) -> None:
         self.nodeid = nodeid
         self.same = same
-        self.shown = json.dumps(nodeid)
         self.outcome = ""
         self.seconds = 0.0
         self.tries = 0
         self.ended = False
-
-    @property
-    def reruns(self) -> int:
-        return max(0, self.tries - self.same)
 
     def begin(self) -> None:
         self.tries += 1
@@ -347,15 +345,14 @@ class Test:
 
     def line(self) -> str:
         """For the journal; there is one for each test, so it is put together by hand."""
-        return '[%s,"%s",%.6f,%d]\n' % (self.shown, self.outcome, self.seconds, self.reruns)
+        reruns = self.tries - self.same if self.tries > self.same else 0
+        return '[%s,"%s",%.6f,%d]\n' % (quoted(self.nodeid), self.outcome, self.seconds, reruns)
 
     def said(self) -> dict[str, Any]:
-        return {
-            "outcome": self.outcome or "error",
-            "seconds": round(self.seconds, 6),
-            "reruns": self.reruns,
-            "times": max(1, min(self.tries, self.same)),
-        }
+        told = {"outcome": self.outcome or "error", "seconds": round(self.seconds, 6)}
+        if self.tries > 1:  # else both are what they are by default
+            told.update(reruns=max(0, self.tries - self.same), times=min(self.tries, self.same))
+        return told
 
 
 GRAVITY = {name: rank for rank, name in enumerate(("", "passed", "skipped", "xfailed", "xpassed", "error", "failed"))}
@@ -433,23 +430,22 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Three times for each test, so what is common comes first."""
-        nodeid = report.nodeid
+        nodeid, when, about = report.nodeid, report.when, report.__dict__
         if nodeid[:2] == "::":  # a file outside of rootdir
             nodeid = os.path.basename(report.location[0]) + nodeid
         test = self.tests.get(nodeid) or self.begun(nodeid)
-        when = report.when
         if when == "setup":
             test.begin()
-        if hasattr(report, "context"):  # a subtest: it ends before its test, which has its seconds and its success
+        if "context" in about:  # a subtest: it ends before its test, which has its seconds and its success
             if report.outcome == "failed":
                 test.add("failed")
             return
-        if report.outcome != "passed" or hasattr(report, "wasxfail"):
+        if report.outcome != "passed" or "wasxfail" in about:
             test.add(outcome_of(report))
         elif when == "call":
             test.add("passed")
         test.seconds += report.duration
-        if self.stopwatch.shared or hasattr(report, "cicd_shared"):
+        if self.stopwatch.shared or "cicd_shared" in about:
             test.seconds = max(0.0, test.seconds - self.shared_seconds(report))
         if when != "setup" and when != "call":
             test.ended = True

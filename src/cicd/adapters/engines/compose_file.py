@@ -13,7 +13,16 @@ from cicd.adapters.engines.layout import Layout, Source
 from cicd.adapters.process import output, run
 from cicd.adapters.runner import Runner
 from cicd.adapters.tools import compose_command
-from cicd.core.compose import Shape, local_paths, port_of, problems, relative_paths, shape, with_env_files
+from cicd.core.compose import (
+    Shape,
+    local_paths,
+    outside,
+    port_of,
+    problems,
+    relative_paths,
+    shape,
+    with_env_files,
+)
 from cicd.core.release import digest, redact
 from cicd.errors import CommandFailed, ConfigError
 
@@ -37,6 +46,12 @@ def read_layout(
         ConfigError: a file is not there or wrong, a variable has no value, or it cannot be deployed.
     """
     public = render(source, runner, {}, PUBLIC)
+    if away := outside(public):
+        raise ConfigError(
+            f"{', '.join(source.compose)}: {', '.join(away)} is outside of {source.folder}",
+            cause="a release is laid out on its hosts from what the project's folder has",
+            next_step="move it into that folder, or give the absolute path that it has on the hosts",
+        )
     found = shape(public, source.deploy.service, source.deploy.companions)
     model = read_model(source, settings, runner, own) if whole else {}
     shared = _shared(public, found)
@@ -65,7 +80,12 @@ def read_model(
             next_step="take `profiles` from it, or name one with COMPOSE_PROFILES under `deploy.env`",
         )
     found = shape(model, source.deploy.service, source.deploy.companions)
-    wrong = problems(model, found, port_of(model["services"][found.service], source.deploy.port))
+    wrong = problems(
+        model,
+        found,
+        port_of(model["services"][found.service], source.deploy.port),
+        swarm=source.deploy.engine == "swarm",
+    )
     if wrong:
         raise ConfigError(
             f"The compose files of `{source.environment}` cannot be deployed: {'; '.join(wrong)}",
