@@ -143,9 +143,21 @@ def harms(kind: str, tree: Tree, made: set[str]) -> bool:
     if "intoClause" in tree or any(name == "DeleteStmt" and kind != name for name, _ in below):
         return True
     if kind == "AlterTableStmt":
-        return about not in made and any(node in HARMFUL_ACTIONS for name, node in below if name == "subtype")
+        return about not in made and alters_harmfully(about, tree["cmds"], made)
     updates = "onConflictClause" in tree or (kind == "IndexStmt" and tree.get("unique"))
     return about not in made and (bool(updates) or kind in ("DeleteStmt", "RenameStmt", "AlterObjectSchemaStmt"))
+
+
+def alters_harmfully(table: str, actions: list[Tree], made: set[str]) -> bool:
+    """Whether an action of ALTER TABLE does harm. Columns that the text itself adds are in `made` from then on."""
+    for action in actions:
+        told = action["AlterTableCmd"]
+        column = told.get("name") or told.get("def", {}).get("ColumnDef", {}).get("colname", "")
+        if told["subtype"] in HARMFUL_ACTIONS and f"{table}.{column}" not in made:
+            return True
+        if told["subtype"] == "AT_AddColumn" and not told.get("missing_ok"):
+            made.add(f"{table}.{column}")
+    return False
 
 
 def harmful(sql: str) -> bool:
