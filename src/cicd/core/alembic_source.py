@@ -56,10 +56,10 @@ def read_migration(text: str, path: str) -> Migration | None:
     values = dict(_assignments(tree))
     source = Source(tree, path)
     if not isinstance(values.get("revision"), str):
-        if not source.has("upgrade"):
+        if not source.may_have("upgrade") and not source.has("revision"):
             return None
         raise ConfigError(
-            f'{path}: it has an upgrade(), but no `revision = "…"` that can be read without running it',
+            f'{path}: it has an upgrade(), or imports what has, but no `revision = "…"` that can be read',
             next_step="assign `revision` and `down_revision` plain strings, each on its own line",
         )
     before = values.get("down_revision")
