@@ -30,8 +30,7 @@ class Swarm(Shop):
     def configure(self, **others: str) -> None:
         super().configure(**others)
         path = self.repository / ".github/cicd.yml"
-        text = path.read_text().replace("engine: compose", "engine: swarm").replace("within: 20s", "within: 60s")
-        path.write_text(text)
+        path.write_text(path.read_text().replace("engine: compose", "engine: swarm"))
 
     def tasks(self) -> list[str]:
         """`service state node` of each task that Swarm wants to run."""
@@ -79,7 +78,7 @@ def asked(shop: Shop) -> Iterator[tuple[list[str], set[str]]]:
 
 def test_there_and_back_under_traffic(tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]) -> None:
     nodes = swarm(hosts(2))
-    shop = Swarm(tmp_path, lab, nodes[:1], compose=SPREAD)
+    shop = Swarm(tmp_path, lab, nodes[:1], compose=SPREAD, within="60s")
     first = shop.promote(shop.release("v1"))
     assert first.outputs["verdict"] == "stable", first.message + shop.said.getvalue()
     assert shop.ask()[0] == first.outputs["release"]
@@ -104,7 +103,7 @@ def test_a_node_is_lost_during_a_promotion(
 ) -> None:
     """The others take its tasks over, and the promotion holds; or it does not, and what ran before has the users."""
     nodes = swarm(hosts(3))
-    shop = Swarm(tmp_path, lab, nodes[:1], compose=SPREAD, watch="3s")
+    shop = Swarm(tmp_path, lab, nodes[:1], compose=SPREAD, watch="3s", within="60s")
     first = shop.promote(shop.release("v1"))
     assert first.outputs["verdict"] == "stable", first.message + shop.said.getvalue()
     start = SwarmEngine.start
