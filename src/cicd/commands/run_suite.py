@@ -117,7 +117,7 @@ def read_config(inputs: RunSuite) -> Config | None:
         raise ConfigError(
             f"There is no {path}",
             cause="neither a config nor the input `run` says what to run",
-            next_step="write for example `run: pytest -q`, or add the file",
+            next_step="write for example `run: pytest -q`, or add the file (docs/tutorial.md shows how)",
         ) from None
 
 
