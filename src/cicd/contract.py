@@ -80,6 +80,9 @@ VARIABLES = {
     "CICD_GITHUB_PATIENCE": "Seconds that a call of GitHub's API may take with all its repetitions; 30 if empty.",
     "CICD_TRUSTED_ROOT": "File with the roots by which attestations are verified, as `gh attestation trusted-root`"
     " prints them, where Sigstore's own cannot be reached. Empty: `gh` fetches and checks them.",
+    "CICD_SHARD": "Set for a suite's command: which part of the plan it is, from 1; for runners that are not pytest.",
+    "CICD_SHARDS": "Set for a suite's command: how many parts there are.",
+    "CICD_SHARD_PLAN": "Set for a suite's command: the file by which our plugin tells pytest its part.",
     "CICD_INPUT_<NAME>": "An input, as the actions pass it on; an option of the command line goes before it.",
     "GITHUB_TOKEN": "The token where `token` is not given outside of a workflow; `GH_TOKEN` does as well.",
     "GITHUB_REPOSITORY": "`owner/name`: whose ledger and locks are meant.",

@@ -52,7 +52,7 @@ def test_core_is_pure(path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "only"),
     [
-        ("github", "adapters/github.py"),
+        ("github", "adapters/github_connection.py"),
         ("actions_toolkit", "adapters/runner.py"),
         ("requests", "adapters/http.py"),
         ("subprocess", "adapters/process.py"),
