@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cicd.adapters.runner import Runner
-from cicd.commands import plan, promote, recover, rollback
+from cicd.commands import doctor, plan, promote, recover, rollback
 from cicd.commands.read import Project, site_of_target
 from cicd.contract import Plan, Promote, Rollback
 from cicd.core.plan import idle
@@ -32,7 +32,7 @@ deploy:
   compose: [docker-compose.yml]
   router-image: {nginx}
   health: {{path: /health, successes: 3, within: {within}, release-header: X-Release}}
-  watch: {{for: {watch}, samples: 3}}
+  watch: {{for: {watch}, samples: {samples}}}
   drain: 5s
   {extra}
 environments:
@@ -88,6 +88,7 @@ class Shop:
     extra: str = ""
     watch: str = "1s"
     within: str = "20s"
+    samples: int = 3
     hub: FakeHub = field(default_factory=FakeHub)
     said: io.StringIO = field(default_factory=io.StringIO)
     env: dict[str, str] = field(default_factory=dict)
@@ -115,7 +116,14 @@ class Shop:
         """Write cicd.yml."""
         hosts = json.dumps([f"{host.url}/srv/cicd" for host in self.hosts] or ["local"])
         image = self.lab.image("v1").partition("@")[0]
-        given = {"watch": self.watch, "within": self.within, "extra": self.extra, "port": self.port, **others}
+        given = {
+            "watch": self.watch,
+            "within": self.within,
+            "samples": self.samples,
+            "extra": self.extra,
+            "port": self.port,
+            **others,
+        }
         text = CONFIG.format(repository=image, nginx=self.lab.part("nginx"), hosts=hosts, **given)
         self.write(".github/cicd.yml", text)
 
@@ -180,6 +188,9 @@ class Shop:
         hub = None if inputs.get("offline") == "true" else self.hub
         return rollback.rollback(given, self.runner(), site, hub)  # type: ignore[arg-type]
 
+    def doctor(self) -> Result:
+        return doctor.doctor([self.project()], self.runner(), self.hub)  # type: ignore[arg-type]
+
     def recover(self) -> Result:
         return recover.recover([self.project().site], self.runner(), self.hub)  # type: ignore[arg-type]
 
@@ -218,6 +229,9 @@ class Shop:
             ids = engine.docker("ps", "--all", "--quiet", "--filter", "name=^/?shop").split()
             if ids:
                 engine.docker("rm", "--force", "--volumes", *ids)
+            kept = engine.docker("image", "ls", "--format={{.Repository}}:{{.Tag}}", "cicd/shop/*").split()
+            if kept:
+                engine.docker("image", "rm", "--no-prune", *kept)
             for kind in ("network", "volume"):
                 names = engine.docker(kind, "ls", "--format", "{{.Name}}").split()
                 mine = [name for name in names if name.startswith("shop")]

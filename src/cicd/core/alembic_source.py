@@ -7,6 +7,7 @@ import re
 
 from cicd.core.alembic_calls import Source
 from cicd.core.migrations import Files, Migration, in_order, judged
+from cicd.core.schema_changes import is_idle
 from cicd.errors import ConfigError
 
 
@@ -63,12 +64,12 @@ def read_migration(text: str, path: str) -> Migration | None:
 
 def _read(tree: ast.Module, text: str, path: str) -> Migration | None:
     values = dict(_assignments(tree))
-    source = Source(tree)
+    source = Source(tree, path)
     if not isinstance(values.get("revision"), str):
-        if not source.has("upgrade"):
+        if not source.may_have("upgrade") and not source.has("revision"):
             return None
         raise ConfigError(
-            f'{path}: it has an upgrade(), but no `revision = "…"` that can be read without running it',
+            f'{path}: it has an upgrade(), or imports what has, but no `revision = "…"` that can be read',
             next_step="assign `revision` and `down_revision` plain strings, each on its own line",
         )
     before = values.get("down_revision")
@@ -78,7 +79,8 @@ def _read(tree: ast.Module, text: str, path: str) -> Migration | None:
     up, down = source.changes("upgrade"), source.changes("downgrade")
     title = doc[0] if doc else ""
     # A way down that does nothing is one only for a way up that does nothing.
-    return judged(str(values["revision"]), before or "", title, up, down if down or not up else None, text, path)
+    back = None if source.gives_up("downgrade") or (is_idle(down) and not is_idle(up)) else down
+    return judged(str(values["revision"]), before or "", title, up, back, text, path)
 
 
 def _assignments(tree: ast.Module) -> list[tuple[str, object]]:

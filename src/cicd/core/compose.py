@@ -88,8 +88,12 @@ def _is_number(port: object) -> bool:
     return str(port).partition("/")[0].isdigit()
 
 
-def problems(model: Model, shape: Shape, port: int) -> list[str]:
-    """Why it cannot be deployed; each names the place."""
+def problems(model: Model, shape: Shape, port: int, *, swarm: bool = False) -> list[str]:
+    """Why it cannot be deployed; each names the place.
+
+    Args:
+        swarm: whether tasks are spread over several machines.
+    """
     services = model["services"]
     service = services[shape.service]
     found = [
@@ -101,9 +105,10 @@ def problems(model: Model, shape: Shape, port: int) -> list[str]:
     if service.get("network_mode"):
         found.append(f"{here}.network_mode: two slots cannot both have it; use networks")
     replicas = service.get("scale") or (service.get("deploy") or {}).get("replicas") or 1
-    if replicas != 1:
+    if replicas != 1 and not swarm:
         found.append(
-            f"{here}: {replicas} replicas; engine `compose` runs one per slot and host (give more workers to it)"
+            f"{here}: {replicas} replicas; engine `compose` runs one per slot and host (give it more workers; `swarm`"
+            " runs several)"
         )
     others = sorted({str(one["target"]) for one in service.get("ports") or [] if one.get("target") != port})
     if others:
@@ -113,6 +118,12 @@ def problems(model: Model, shape: Shape, port: int) -> list[str]:
         for name in shape.companions
         for key in ("container_name", "ports")
         if services[name].get(key)
+    ]
+    found += [
+        f"services.{name}.volumes: {mount['source']} is on one machine, and its tasks are not; use `configs`"
+        for name in ((shape.service, *shape.companions) if swarm else ())
+        for mount in services[name].get("volumes") or []
+        if mount.get("type") == "bind"
     ]
     found += [
         f"services.{name}: it has the image of the release; name it in deploy.companions"

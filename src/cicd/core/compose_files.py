@@ -10,13 +10,16 @@ import msgspec
 from cicd.core.compose import Model, ServiceModel, Shape, escaped
 
 # Of the service's own, what its users and neighbours know it by: the router has it in its place.
-KNOWN_BY = ("networks", "ports", "container_name", "hostname", "domainname", "labels", "logging", "restart")
+KNOWN_BY = ("networks", "ports", "container_name", "hostname", "domainname", "labels", "logging")
+# Of the router: Docker takes a container that was sent a HUP for one that was stopped by hand, and leaves it so
+# if it is `unless-stopped`. https://github.com/moby/moby/issues/41302
+RESTART = "always"
 # What two slots cannot both have, and what is of the shared services or of a build.
 OF_ONE = ("ports", "container_name", "depends_on", "build", "links", "external_links", "scale", "profiles", "develop")
 
 
 class Network(msgspec.Struct, frozen=True):
-    """The network of router and slots. `addresses`: of `router`, `blue` and `green` in it."""
+    """The network of router and slots. `addresses`: of `router`, `blue` and `green` in it; none where it gives them."""
 
     name: str
     addresses: Mapping[str, str]
@@ -81,7 +84,7 @@ def _router(service: ServiceModel, router: Router, network: Network, labels: Map
     ports = [one for one in service.get("ports") or [] if one.get("published") != str(router.published)]
     conf = f"{router.folder}/nginx.conf"
     return {
-        "restart": "unless-stopped",
+        "restart": RESTART,
         **{key: service[key] for key in KNOWN_BY if service.get(key) is not None},
         "image": router.image,
         "entrypoint": ["nginx"],
@@ -112,7 +115,7 @@ def slot_file(model: Model, shape: Shape, slot: Slot, network: Network, labels: 
     for name in names:
         role = "companion" if name != shape.service else "run" if slot.name == "run" else "service"
         services[in_slot(name, slot.name)] = _slotted(model["services"][name], slot, {**labels, "cicd.role": role})
-    if slot.name in network.addresses:
+    if slot.name in network.addresses or not network.addresses:
         services[in_slot(shape.service, slot.name)]["networks"] |= _place(network, slot.name)
     networks = {key: _outside(model["name"], key, one) for key, one in (model.get("networks") or {}).items()}
     volumes = {key: _outside(model["name"], key, one) for key, one in (model.get("volumes") or {}).items()}
@@ -162,7 +165,7 @@ def _nameless(network: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _place(network: Network, who: str) -> dict[str, Any]:
-    return {"cicd": {"ipv4_address": network.addresses[who]}}
+    return {"cicd": {"ipv4_address": network.addresses[who]} if network.addresses else None}
 
 
 def _outside(project: str, key: str, one: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -132,15 +132,15 @@ def _process_problems(config: Config) -> list[str]:
 
 
 def _compose_problems(config: Config) -> list[str]:
-    """What engine `compose` needs: a service, files, a repository of images, and hosts that are named once."""
+    """What engine `compose` or `swarm` needs: a service, files, a repository of images, hosts that are named once."""
     deploy = config.deploy
-    if deploy is None or deploy.engine != "compose":
+    if deploy is None or deploy.engine == "process":
         return []
     problems = []
     if not deploy.service:
-        problems.append("deploy.service: engine `compose` needs the name of the service that has the traffic")
+        problems.append(f"deploy.service: engine `{deploy.engine}` needs the name of the service that has the traffic")
     if not config.image:
-        problems.append("image: engine `compose` needs the repository of the images, such as ghcr.io/acme/api")
+        problems.append(f"image: engine `{deploy.engine}` needs the repository of the images, such as ghcr.io/acme/api")
     given = {"deploy": deploy.compose}
     given |= {f"environments.{name}": environment.compose for name, environment in config.environments.items()}
     problems += [
@@ -154,9 +154,13 @@ def _compose_problems(config: Config) -> list[str]:
             problems.append(f"environments.{name}.compose: it is missing, and so is deploy.compose")
         if len(set(environment.hosts)) < len(environment.hosts):
             problems.append(f"environments.{name}.hosts: one is named twice")
+        if deploy.engine == "swarm" and len(environment.hosts) > 1:
+            problems.append(
+                f"environments.{name}.hosts: engine `swarm` wants one, a manager; the others join its swarm"
+            )
         if environment.folder and not environment.folder.startswith("/"):
             problems.append(f"environments.{name}.folder: it should begin with /")
-    return [*problems, *_foreign(deploy, "compose", ("run", "requirements", "files"))]
+    return [*problems, *_foreign(deploy, deploy.engine, ("run", "requirements", "files"))]
 
 
 def _foreign(deploy: Deploy, engine: str, names: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from cicd.adapters.engines.fleet import Fleet
 from cicd.adapters.engines.layout import Layout, Source
 from cicd.adapters.engines.process import ProcessEngine
 from cicd.adapters.engines.protocol import Engine
+from cicd.adapters.engines.swarm import SwarmEngine
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
 
@@ -39,5 +40,7 @@ def engine_of(name: str, targets: Sequence[Target], runner: Runner, repository: 
     """
     if name == "process":
         return ProcessEngine(targets[0], runner)
+    if name == "swarm":
+        return SwarmEngine(targets[0], runner, repository)
     engines = [ComposeEngine(target, runner, repository) for target in targets]
     return Fleet(engines) if len(engines) > 1 else engines[0]

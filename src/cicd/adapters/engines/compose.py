@@ -25,7 +25,7 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.store import read_texts
 from cicd.adapters.target import Target, writing
 from cicd.core.compose import Model, filled, port_of, relocated, shape, taken_from_environment
-from cicd.core.compose_files import Router, Slot, base_file, file_text, in_slot, slot_file
+from cicd.core.compose_files import Network, Router, Slot, base_file, file_text, in_slot, slot_file
 from cicd.core.health import Probe
 from cicd.core.plan import SLOTS, idle
 from cicd.core.release import Record
@@ -103,12 +103,12 @@ class ComposeEngine:
         with writing(self.target.folder):
             folder = self.target.make("releases", record.release.id)
             places = self._ship(layout)
-        words = {IMAGE: self._tag(record.release.id), RELEASE: record.release.id}
-        model = filled(relocated(layout.model, places), words)
-        for name, made in self._files(record, settings, model).items():
-            self.target.write(folder / f"{name}.json", file_text(made))
-        self.target.write(folder / "settings.json", json.dumps(dict(settings)))
-        self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
+            words = {IMAGE: self._tag(record.release.id), RELEASE: record.release.id}
+            model = filled(relocated(layout.model, places), words)
+            for name, made in self._files(record, settings, model).items():
+                self.target.write(folder / f"{name}.json", file_text(made))
+            self.target.write(folder / "settings.json", json.dumps(dict(settings)))
+            self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
 
     def _ship(self, layout: Layout) -> dict[str, str]:
         """Lay out what of the checkout services are given; gives where each path leads on the host.
@@ -119,16 +119,24 @@ class ComposeEngine:
         for path, digest in layout.shipped.items():
             folder = self.target.make("files", digest[:32])
             if host.look(folder / "whole") is None:
-                host.send(path, folder / path.name)
-                host.write(folder / "whole", b"")
+                self._send(path, folder)
             places[str(path)] = str(folder / path.name)
         data = Path(layout.data) if layout.data else self.target.folder / "data"
         return places | {str(path): str(data / below) for path, below in layout.led.items()}
 
+    def _send(self, path: Path, folder: Path) -> None:
+        """Send what is at a path into a folder, which is not left there in part: the disk may be full."""
+        try:
+            self.target.host.send(path, folder / path.name)
+            self.target.host.write(folder / "whole", b"")
+        except OSError:
+            self.target.host.remove(folder)
+            raise
+
     def _files(self, record: Record, settings: Mapping[str, str], model: Model) -> dict[str, dict[str, Any]]:
         deploy = record.deploy
         parts = shape(model, deploy.service, deploy.companions)
-        network = made_network(self.docker, self.target, model["name"])
+        network = self._network(model["name"])
         uid, gid = self.target.host.user()
         router = Router(
             image=deploy.router_image,
@@ -146,13 +154,16 @@ class ComposeEngine:
             files["run" if name == "run" else f"slot-{name}"] = slot_file(model, parts, slot, network, told)
         return files
 
+    def _network(self, project: str) -> Network:
+        return made_network(self.docker, self.target, project)
+
     def discard(self, release_id: str) -> None:
         self.target.remove(release_id)
         self.docker.untag(self._tag(release_id))
 
     def bring_services(self, record: Record) -> str:
         file = self._file(record, "base")
-        made_network(self.docker, self.target, file["name"])
+        self._network(file["name"])
         self._require_ports(file, record.deploy.router_image)
         self._lay_router_out(record, file)
         argv = ["up", "--detach", "--wait", f"--wait-timeout={UP_WITHIN}", "--remove-orphans", "--quiet-pull"]
@@ -201,7 +212,9 @@ class ComposeEngine:
         file = self._file(record, "base")
         # What nobody starts again may have done its work.
         wanted = {name for name, one in file["services"].items() if one.get("restart", "no") != "no"}
-        return wanted | {record.deploy.service} <= self.docker.running_services(file["name"])
+        running = self.docker.running_services(file["name"])
+        # Who brings the project's own file up by hand puts the service itself in the router's place.
+        return wanted <= running.keys() and running.get(record.deploy.service) == "router"
 
     def revive(self, slot: str, record: Record) -> str:
         revived = []
@@ -247,10 +260,13 @@ class ComposeEngine:
 
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         service = self._file(record, f"slot-{slot}")["services"][in_slot(record.deploy.service, slot)]
+        return (f"{service['networks']['cicd']['ipv4_address']}:{self._port(record)}",)
+
+    def _port(self, record: Record) -> int:
+        """The container port on which the service answers, and the router in its place."""
         base = self._file(record, "base")["services"][record.deploy.service]
         own = str(record.ports.router)
-        port = next(one["target"] for one in base["ports"] if one.get("published") == own)
-        return (f"{service['networks']['cicd']['ipv4_address']}:{port}",)
+        return next(int(one["target"]) for one in base["ports"] if one.get("published") == own)
 
     def ask(self, slot: str, record: Record) -> list[Probe]:
         health = record.deploy.health

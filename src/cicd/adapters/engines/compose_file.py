@@ -80,7 +80,12 @@ def read_model(
             next_step="take `profiles` from it, or name one with COMPOSE_PROFILES under `deploy.env`",
         )
     found = shape(model, source.deploy.service, source.deploy.companions)
-    wrong = problems(model, found, port_of(model["services"][found.service], source.deploy.port))
+    wrong = problems(
+        model,
+        found,
+        port_of(model["services"][found.service], source.deploy.port),
+        swarm=source.deploy.engine == "swarm",
+    )
     if wrong:
         raise ConfigError(
             f"The compose files of `{source.environment}` cannot be deployed: {'; '.join(wrong)}",

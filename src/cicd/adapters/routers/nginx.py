@@ -13,7 +13,7 @@ from cicd.adapters.docker import Docker
 from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.ports import HOST
 from cicd.adapters.routers.log import Log, LogFile, Mark, end_of, recent, rotated
-from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, main
+from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, is_named, main, upstream
 from cicd.adapters.routers.nginx_container import NginxContainer
 from cicd.adapters.routers.nginx_process import NginxProcess
 from cicd.adapters.routers.nginx_program import NginxProgram, Worker
@@ -26,6 +26,7 @@ from cicd.core.watch import Answer
 from cicd.errors import RouterFailed
 
 LOG_LIMIT = 64 * 1024 * 1024  # bytes, after which the log starts anew at the next switch
+LOOKED_UP_WITHIN = 1.0  # seconds that nginx has to find the tasks behind a name; Docker tells it in milliseconds
 RELOADED_WITHIN = 5.0  # seconds that new workers have to be there
 
 
@@ -64,7 +65,13 @@ class Nginx:
     def route(self, shares: Sequence[Share], port: int, *, everywhere: bool = False) -> None:
         self._lay_out()
         self._rotate()
-        text, manner = active(shares), self.manner(port)
+        if unknown := self._unknown(shares):
+            self._enforce(self._active() + "".join(upstream(share) for share in unknown), port)
+            time.sleep(LOOKED_UP_WITHIN)
+        self._enforce(active(shares), port)
+
+    def _enforce(self, text: str, port: int) -> None:
+        manner = self.manner(port)
         self._test(text, manner)
         self.target.write(self.folder / "active.conf", text)
         self.target.write(self.folder / "nginx.conf", main(self.folder, "active.conf", manner))
@@ -72,6 +79,18 @@ class Nginx:
             self._reload()
         else:
             self.program.start(self.folder / "nginx.conf", port)
+
+    def _unknown(self, shares: Sequence[Share]) -> list[Share]:
+        """Shares behind names that nginx has not looked up yet: until it has, it would answer their users with 502.
+
+        A name that it knows it keeps over a reload.
+        """
+        now = self._active()
+        return [share for share in shares if now and is_named(share) and f"upstream {share.slot} " not in now]
+
+    def _active(self) -> str:
+        path = self.folder / "active.conf"
+        return self.target.host.read(path).decode() if self.target.host.look(path) else ""
 
     def ask(self, record: Record) -> list[Probe]:
         address = self.target.host.reach(f"{HOST}:{record.ports.router}")

@@ -12,6 +12,7 @@ users. Behind a proxy the address is the one in X-Forwarded-For; who forges it o
 https://nginx.org/en/docs/http/ngx_http_split_clients_module.html
 """
 
+import re
 import string
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,6 +86,12 @@ BEHIND = """\
 UPSTREAM = string.Template("""\
 upstream $slot { server $address max_fails=0; keepalive 32; keepalive_timeout 4s; }
 """)
+# A service's name, behind which tasks come and go. nginx asks again each second.
+# https://nginx.org/en/docs/http/ngx_http_upstream_module.html#resolve
+NAMED = string.Template("""\
+upstream $slot { zone cicd-$slot 128k; resolver 127.0.0.11 valid=1s; server $address resolve max_fails=0;
+    keepalive 32; keepalive_timeout 4s; }
+""")
 NOWHERE = Share("none", ("127.0.0.1:9",), "none")  # the discard port: refused at once, answered by nginx with 502
 
 
@@ -117,9 +124,20 @@ def main(folder: Path, active: str, manner: Manner) -> str:
     )
 
 
+def upstream(share: Share) -> str:
+    """Where a slot answers."""
+    made = NAMED if is_named(share) else UPSTREAM
+    return made.substitute(slot=share.slot, address=share.addresses[0])
+
+
+def is_named(share: Share) -> bool:
+    """Whether it answers behind a name, which is to be looked up."""
+    return re.fullmatch(r"[0-9.]+", share.addresses[0].rpartition(":")[0]) is None
+
+
 def active(shares: Sequence[Share]) -> str:
     """What changes from release to release: the slots, who gets which, and what lives in them."""
-    upstreams = "".join(UPSTREAM.substitute(slot=share.slot, address=share.addresses[0]) for share in shares)
+    upstreams = "".join(upstream(share) for share in shares)
     *some, last = shares
     if some:
         salt = "-".join(share.release_id for share in some)

@@ -81,9 +81,18 @@ class NginxContainer:
         done = self._run("exec", NAME, "cat", "/proc/net/tcp")
         if done is None or done.code:
             return 0
-        remote = _in_hex(address)
+        remotes = {_in_hex(one) for one in self._looked_up(address)}
         rows = [row.split() for row in done.output.splitlines()]
-        return sum(1 for row in rows if len(row) > 3 and (row[2], row[3]) == (remote, ESTABLISHED))
+        return sum(1 for row in rows if len(row) > 3 and row[2] in remotes and row[3] == ESTABLISHED)
+
+    def _looked_up(self, address: str) -> list[str]:
+        """`ip:port` of all that an address leads to."""
+        name, _, port = address.rpartition(":")
+        if re.fullmatch(r"[0-9.]+", name):
+            return [address]
+        done = self._run("exec", NAME, "nslookup", name, "127.0.0.11")
+        found = re.findall(r"^Address(?: \d+)?: *(\d+\.\d+\.\d+\.\d+)\s*$", done.output, re.MULTILINE) if done else []
+        return [f"{one}:{port}" for one in found]
 
     def _tell(self, signal: str) -> None:
         self._run("kill", f"--signal={signal}", NAME)
