@@ -103,10 +103,12 @@ class Share:
         (self.folder / PART).write_bytes(part_text(part))
         return part
 
-    def all_excused(self, quarantine: Sequence[Quarantined]) -> bool:
-        """Whether all that failed may fail."""
+    def all_excused(self, quarantine: Sequence[Quarantined], part: Part) -> bool:
+        """Whether all that is red are failures in quarantine, and nothing else."""
         receipt = self.receipt()
-        if receipt is None or not receipt.red or receipt.errors:
+        if receipt is None or not receipt.red or receipt.errors or not receipt.ended:
+            return False
+        if part.code not in (0, 1) or part.timed_out or part.report.failed != len(receipt.red):
             return False
         return not sort_failures(receipt.red, [], quarantine, datetime.now(UTC).date()).failed
 
@@ -134,13 +136,22 @@ def share_of(inputs: RunSuite, runner: Runner) -> Share | None:
     )
 
 
-def measured_against(budget: Budget, patterns: Sequence[str], folder: Path) -> list[Judged]:
-    """The measures in the reports that the command has left, held against their limits. What is missing has failed."""
+def measured_against(budget: Budget, patterns: Sequence[str], folder: Path, since: float) -> list[Judged]:
+    """The measures in the reports that the command has left, held against their limits. What is missing has failed.
+
+    Args:
+        since: seconds since 1970 when the command began; a report from before is not its own.
+    """
     measures, wrong = list[Measure](), list[Judged]()
     for pattern in patterns:
-        found = sorted(path for path in folder.glob(pattern) if path.is_file())
+        try:
+            found = sorted(
+                path for path in folder.glob(pattern) if path.is_file() and path.stat().st_mtime >= since - 1
+            )
+        except (ValueError, NotImplementedError, OSError):  # such as an absolute pattern
+            found = []
         if not found:
-            why = f"there is no performance report `{pattern}`"
+            why = f"there is no performance report `{pattern}` of this run"
             wrong.append(Judged(measure=pattern, what="measured", verdict="failed", why=why))
         for path in found:
             try:

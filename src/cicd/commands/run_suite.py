@@ -6,6 +6,7 @@ It is green only when all of them say so; what cannot be read is red.
 import shlex
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from os.path import isfile
 from pathlib import Path
@@ -93,9 +94,10 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
         return plan_suites(inputs, config, runner)
     plan = decide(inputs, config, runner)
     scratch = plan.share.made() if plan.share else _scratch(plan.scratch)
+    began = time.time()
     try:
         outcome, junit = execute(plan, scratch, runner, start)
-        judged = [] if plan.budget is None else measured_against(plan.budget, plan.measures, plan.folder)
+        judged = [] if plan.budget is None else measured_against(plan.budget, plan.measures, plan.folder, began)
         if plan.share:
             return share_report(plan.share, plan.quarantine, outcome, judged, junit, runner)
         return report(plan, outcome, judged, junit, runner)
@@ -288,7 +290,7 @@ def share_report(
     """The same for a part of a plan, which is left for the verdict; thresholds are that one's matter."""
     part = share.leave(outcome, judged, runner.sha)
     error = None if part.empty else judge(outcome) or too_slow(share.name, judged)
-    if isinstance(error, TestsFailed) and share.all_excused(quarantine):
+    if isinstance(error, TestsFailed) and share.all_excused(quarantine, part):
         runner.annotate("warning", f"{error} All of them are in quarantine.", title="cicd")
         error = None
     annotate(outcome.seen.failures, share.project, runner)

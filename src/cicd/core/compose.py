@@ -126,6 +126,11 @@ def problems(model: Model, shape: Shape, port: int, *, swarm: bool = False) -> l
         if mount.get("type") == "bind"
     ]
     found += [
+        f"services.{name}.deploy.mode: a companion of which each node has one would work in both slots"
+        for name in (shape.companions if swarm else ())
+        if (services[name].get("deploy") or {}).get("mode") == "global"
+    ]
+    found += [
         f"services.{name}: it has the image of the release; name it in deploy.companions"
         for name in shape.shared
         if _made_alike(services[name], service)

@@ -72,7 +72,12 @@ class SwarmEngine(ComposeEngine):
             return
         self.docker.run("service", "rm", *services)
         deadline = time.monotonic() + GONE_WITHIN
-        while self.docker.containers(slot=self._slot(slot)) and time.monotonic() < deadline:
+        while self.docker.containers(slot=self._slot(slot)):
+            if time.monotonic() > deadline:
+                raise PrepareFailed(
+                    f"The tasks in slot {slot} do not end within {GONE_WITHIN:g} s",
+                    next_step="see what keeps them (`docker ps` on the manager), then run this again",
+                )
             time.sleep(0.2)
         stacks = {name.rpartition("_")[0] for name in services}
         for kind in ("config", "secret"):
@@ -106,7 +111,10 @@ class SwarmEngine(ComposeEngine):
 
     def take_over(self, slot: str, record: Record) -> str:
         if others := self._services(idle(slot), "companion"):
-            self.docker.run("service", "rm", *others)  # cron never twice
+            self.docker.run(
+                "service", "scale", *(f"{name}=0" for name in others)
+            )  # cron never twice: it waits for them
+            self.docker.run("service", "rm", *others)
         names = set(self._file(record, f"slot-{slot}")["services"]) - {in_slot(record.deploy.service, slot)}
         if not names:
             return ""
@@ -135,6 +143,8 @@ class SwarmEngine(ComposeEngine):
         done = self.docker.run("exec", router[0].id, "sh", "-c", script, health.path, check=False)
         seconds = (time.monotonic() - began) / len(addresses)
         parts = ASKED.split(done.output)
+        if len(parts) // 2 != len(addresses):
+            return [Probe(0, error=f"{len(parts) // 2} of {len(addresses)} tasks were asked: {done.output[-200:]}")]
         return [_probe(text, health.release_header, seconds) for text in parts[2::2]] or [
             Probe(0, error=done.output.strip()[-200:])
         ]
