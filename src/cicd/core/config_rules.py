@@ -7,7 +7,7 @@ from datetime import date
 
 from cicd.core.config import Config, Deploy
 from cicd.core.freeze import problem as freeze_problem
-from cicd.core.reading import convert
+from cicd.core.reading import convert, located
 from cicd.errors import ConfigError
 
 
@@ -35,7 +35,8 @@ def parse_config(text: str, path: str) -> Config:
         *_canary_problems(config),
     ]
     if problems:
-        raise ConfigError(f"{path}: {'; '.join(problems)}", next_step="mend the file, then run it again")
+        where = located(text, path, problems[0].partition(": ")[0])
+        raise ConfigError(f"{where}: {'; '.join(problems)}", next_step="mend the file, then run it again")
     return config
 
 
