@@ -67,8 +67,7 @@ def _git(folder: Path, *argv: str) -> str:
 
 
 def diff_since(folder: Path, sha: str, files: Iterable[str]) -> str:
-    """What has changed in a folder since a commit, in files of these kinds. They are taken as they lie here: so they were
-    measured.
+    """What has changed in a folder since a commit, in files of these kinds, as they lie here: so they were measured.
 
     Raises:
         CommandFailed.

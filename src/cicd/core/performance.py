@@ -31,7 +31,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     errors: Percent | None = None
     only: list[str] = []
     regression: Percent | None = None
-    pairs: Annotated[int, msgspec.Meta(ge=FEWEST, le=MOST)] = 20
+    pairs: Annotated[int, msgspec.Meta(ge=FEWEST, le=MOST)] = 40
     within: Duration = 900
     inconclusive: Literal["pass", "fail"] = "pass"
 

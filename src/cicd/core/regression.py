@@ -23,6 +23,7 @@ from cicd.core.performance import Budget, Judged, Measure, Verdict
 
 CERTAIN = 0.01  # of one suite: how often equal sides may look unlike
 EARLIEST = 10  # pairs before the first look
+LAST = 0.6
 Figures = Mapping[str, float]  # measure → seconds that stand for one run
 REGRESSION = "regression"
 
@@ -50,8 +51,16 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def looks(pairs: int) -> list[int]:
-    """After how many pairs it is looked at them: at the half, at three quarters, at the end; never before EARLIEST."""
-    return [*sorted({at for at in (pairs // 2, 3 * pairs // 4) if EARLIEST <= at < pairs}), pairs]
+    """After how many pairs it is looked at them: at a quarter, at the half, at the end; never before EARLIEST."""
+    return [*sorted({at for at in (pairs // 4, pairs // 2) if EARLIEST <= at < pairs}), pairs]
+
+
+def share(pairs: int, planned: int) -> float:
+    """How much of CERTAIN a look after so many pairs may spend: the last one LAST of it, for it decides most often."""
+    at = looks(planned)
+    if len(at) == 1:
+        return 1.0
+    return LAST if pairs > at[-2] else (1 - LAST) / (len(at) - 1)
 
 
 def order(pair: int) -> tuple[str, str]:
@@ -78,13 +87,13 @@ def look(runs: Sequence[tuple[Figures, Figures]], budget: Budget, *, last: bool 
 
     Args:
         runs: (base, new), neighbours in time.
-        last: whether no more will come, for the time is over.
+        last: whether no more will come, for the time is over: it is the next look, earlier than planned.
     """
     allowed = budget.regression or 0.0
     names = list(dict.fromkeys(name for pair in runs for side in pair for name in side))
     series = {name: paired(runs, name) for name in names}
     compared = [name for name in names if len(series[name]) == len(runs) >= 2]
-    certain = CERTAIN / (len(looks(budget.pairs)) * max(1, len(compared)))
+    certain = CERTAIN * share(len(runs), budget.pairs) / max(1, len(compared))
     found = {name: compare(series[name], certain) for name in compared}
     judged = [_regression(name, one, allowed) for name, one in found.items()]
     too_slow, fine = (
