@@ -41,6 +41,7 @@ class SuiteRun:
         shard: what is run of it; None: all, and the verdict is given here.
         measures: reports of load or benchmark tools, below `folder`; held against `budget`.
         quarantine: tests that may fail.
+        workers: of pytest-xdist; 1: without it.
     """
 
     suite: str
@@ -55,6 +56,7 @@ class SuiteRun:
     measures: tuple[str, ...] = ()
     budget: Budget | None = None
     quarantine: tuple[Quarantined, ...] = ()
+    workers: int = 1
 
     @property
     def name(self) -> str:
