@@ -55,7 +55,10 @@ def plan_suites(inputs: RunSuite, config: Config | None, runner: Runner) -> Resu
     return Result(
         decision="planned",
         message=f"{len(jobs)} job{'s' * (len(jobs) != 1)} for {len(names)} suite{'s' * (len(names) != 1)}",
-        outputs={"plan": plan_text(plan), "matrix": json.dumps(jobs)},
+        outputs={
+            "plan": plan_text(plan),
+            "matrix": json.dumps([{**job, "depth": _depth(config, job["suite"])} for job in jobs]),
+        },
         data={"suites": [_data(one) for one in suites], "jobs": len(jobs)},
         summary=_summary(suites),
     )
@@ -115,6 +118,12 @@ def _choice(suite: Suite, times: Mapping[str, FileTimes], fixed: float) -> Choic
     work = sum(seconds_of(one) for one in times.values())
     longest = max((max(one.tests.values(), default=0.0) + one.fixtures for one in times.values()), default=0.0)
     return choose_shards(work, longest, fixed + JOB, suite.target)
+
+
+def _depth(config: Config, suite: str) -> int:
+    """How many commits a job of the suite checks out; 0: all, for one that is compared with its base."""
+    budget = config.suites[suite].budget
+    return 0 if budget and budget.regression is not None else 1
 
 
 def _data(one: SuitePlan) -> dict[str, object]:

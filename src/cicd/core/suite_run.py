@@ -42,6 +42,7 @@ class SuiteRun:
         measures: reports of load or benchmark tools, below `folder`; held against `budget`.
         quarantine: tests that may fail.
         history: folder in which figures are kept from run to run; None: nowhere.
+        workers: of pytest-xdist; 1: without it.
     """
 
     suite: str
@@ -57,6 +58,7 @@ class SuiteRun:
     budget: Budget | None = None
     quarantine: tuple[Quarantined, ...] = ()
     history: Path | None = None
+    workers: int = 1
 
     @property
     def name(self) -> str:
