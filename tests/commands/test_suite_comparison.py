@@ -1,5 +1,6 @@
 """A suite held against its base: real repositories and processes; what is measured is written in the code."""
 
+import json
 import os
 import signal
 import sys
@@ -257,3 +258,59 @@ def test_a_shallow_checkout_is_no_way_round_the_gate(tmp_path: Path) -> None:
     result, _ = ran(shallow, "unit")
     assert result.exit_code == 62
     assert "fetch-depth: 0" in result.message
+
+
+def planned(folder: Path, suites: str, env: dict[str, str] | None = None) -> tuple[list[Result], Result, str]:
+    """All jobs of a plan, and the verdict."""
+    made, _ = ran(folder, suites, plan="true")
+    plan = made.outputs["plan"]
+    jobs = json.loads(made.outputs["matrix"])
+    results = [ran(folder, job["suite"], plan=plan, shard=job["shard"])[0] for job in jobs]
+    verdict, said = ran(folder, "", env, plan=plan, parts=str(folder.parent / "temp"))
+    return results, verdict, said
+
+
+def test_with_a_plan_the_job_compares_and_the_verdict_shows_it(tmp_path: Path) -> None:
+    folder = project(tmp_path, {"shop.py": SLOW}, {"shop.py": FAST})
+    (made, *_) = [ran(folder, "speed", plan="true")[0]]
+    assert json.loads(made.outputs["matrix"])[0]["depth"] == 0
+    (job,), verdict, _ = planned(folder, "speed")
+    assert (job.exit_code, verdict.exit_code) == (0, 0), verdict.message
+    assert "<code>cart</code> | regression |" in verdict.summary
+    commit(folder, {"shop.py": SLOW})
+    (job,), verdict, _ = planned(folder, "speed")
+    assert (job.exit_code, verdict.exit_code) == (66, 66)
+    assert "cart: +20.0%" in verdict.message
+    commit(folder, {"shop.py": 'TIMES = {"search": 2.0}\n'})
+    _, verdict, said = planned(folder, "speed")
+    assert verdict.exit_code == 0
+    assert "warning: speed: not compared for certain: cart is gone" in said
+
+
+def test_with_a_plan_all_shards_are_held_against_the_change(tmp_path: Path) -> None:
+    config = CONFIG.replace("coverage: true", "coverage: true, shards: 2, reuse: false")
+    other = "from cart import two\ndef test_two():\n    assert two(1) == 3\n"
+    files = {"cart.py": MORE, "test_two.py": other}
+    folder = project(tmp_path, {"cart.py": CODE, "test_cart.py": TEST}, files, config=config)
+    jobs, verdict, said = planned(folder, "unit")
+    assert [job.exit_code for job in jobs] == [0, 0], [job.message for job in jobs]
+    assert verdict.exit_code == 0, verdict.message
+    assert "warning: cart.py:11: unit: no test ran line 11" in said
+    assert "1 changed line that no test ran" in verdict.summary
+    strict = config.replace("changed-lines: 80%", "changed-lines: 95%")
+    (folder / ".github" / "cicd.yml").write_text(strict)
+    _, verdict, _ = planned(folder, "unit")
+    assert verdict.exit_code == 62
+    assert "test the lines that are listed" in verdict.message
+
+
+def test_coverage_of_another_checkout_is_red(tmp_path: Path) -> None:
+    config = CONFIG.replace("coverage: true", "coverage: true, reuse: false")
+    folder = project(tmp_path, {"cart.py": CODE, "test_cart.py": TEST}, {"readme": "x"}, config=config)
+    made, _ = ran(folder, "unit", plan="true")
+    plan = made.outputs["plan"]
+    assert ran(folder, "unit", plan=plan, shard="1/1")[0].exit_code == 0
+    (folder / "cart.py").write_text("x = 1\n")
+    verdict, _ = ran(folder, "", plan=plan, parts=str(tmp_path / "temp"))
+    assert verdict.exit_code == 62
+    assert "is it the same checkout?" in verdict.message
