@@ -21,10 +21,10 @@ from cicd.core.performance_formats import read_measures
 from cicd.core.regression import Figures, Look, figures, look, looks, order
 
 COMPARISONS, QUICK = 200, 20
-STEPS, SLOWER = 5000, 1.10  # of one round; about 0.3 ms
-ROUNDS = 40
+STEPS, SLOWER = 1000, 1.10  # of one round; about 0.06 ms
+ROUNDS = 200
 BUDGET = Budget(regression=5)
-AT_ONCE = 2  # comparisons side by side: a shared machine
+AT_ONCE = 3  # comparisons side by side: a shared machine
 WORK = """
 import sys, time
 steps, rounds, times = int(sys.argv[1]), int(sys.argv[2]), []

@@ -314,3 +314,16 @@ def test_coverage_of_another_checkout_is_red(tmp_path: Path) -> None:
     verdict, _ = ran(folder, "", plan=plan, parts=str(tmp_path / "temp"))
     assert verdict.exit_code == 62
     assert "is it the same checkout?" in verdict.message
+
+
+def test_the_same_files_as_another_change_are_not_proven(tmp_path: Path) -> None:
+    config = CONFIG.replace("coverage: true", "coverage: true, audit: 0%")
+    folder = project(tmp_path, {"cart.py": CODE, "test_cart.py": TEST}, {"readme": "x"}, config=config)
+    history, plan = str(tmp_path / "history"), ran(folder, "unit", plan="true")[0].outputs["plan"]
+    assert ran(folder, "unit", plan=plan, shard="1/1")[0].exit_code == 0
+    assert ran(folder, "", plan=plan, parts=str(tmp_path / "temp"), history=history)[0].exit_code == 0
+    assert ran(folder, "unit", plan="true", history=history)[0].outputs["matrix"] == "[]"
+    commit(folder, {})
+    result, said = ran(folder, "unit", plan="true", history=history)
+    assert result.outputs["matrix"] != "[]"
+    assert "other: base" in said

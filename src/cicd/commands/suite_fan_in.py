@@ -24,6 +24,8 @@ from cicd.core.verdict_summary import verdict_summary
 from cicd.core.words import counted
 from cicd.errors import UsageError
 
+LISTED = 50  # measures of a suite in the `result` output
+
 
 def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Result:
     """read → decide → learn → report.
@@ -62,7 +64,9 @@ def _verdict(
         gate = msgspec.structs.replace(gate, why=wrong[0])
     files = {file for one in lines.values() for file in one}
     before = history.of(plan.suite).figures.coverage
-    against = against_base(gate, files, Path(inputs.working_directory), before, runner)
+    against = against_base(
+        CoverageGate() if plan.proof else gate, files, Path(inputs.working_directory), before, runner
+    )
     today = datetime.now(UTC).date()
     verdict = verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, today, against)
     if verdict.outcome:
@@ -116,5 +120,6 @@ def _data(one: SuiteVerdict) -> dict[str, object]:
         "quarantined": sorted(one.sorted.excused)[:50] if one.sorted else [],
         "complete": one.whole is not None,
         "said": one.said,
-        "gate": msgspec.to_builtins(outcome.coverage) if outcome else None,
+        "gate": msgspec.to_builtins(msgspec.structs.replace(outcome.coverage, missing={})) if outcome else None,
+        "measures": msgspec.to_builtins(outcome.judged[:LISTED]) if outcome else [],
     }
