@@ -84,6 +84,8 @@ def test_data_of_another_checkout_are_no_coverage() -> None:
     assert foreign(LINES, here) == ""
     assert "none of the measured files" in foreign(LINES, dict.fromkeys(LINES))
     assert "line 5 of `a.py`, which has 4 here" in foreign(LINES, {"a.py": 4, "b.py": 1})
+    installed = {"/env/a.py": LINES["a.py"], ".venv/lib/site-packages/b.py": LINES["b.py"]}
+    assert foreign(installed, dict.fromkeys(installed)) == ""
     found = hold(gate(coverage=0), LINES, Against(lengths={"a.py": 4, "b.py": 1}))
     assert (found.found, found.passed) == (None, False)
     assert "the same checkout" in found.why

@@ -79,10 +79,12 @@ def foreign(lines: Mapping[str, Lines], lengths: Mapping[str, int | None]) -> st
     """Why the lines are those of another checkout; empty: nothing says so.
 
     Args:
-        lengths: measured file → how many lines it has here; None: it is not there, as one that a test has written.
+        lengths: measured file → how many lines it has here; None: it is not there, as one that a test has written. Those
+            that are installed are not looked for: a job that gives the verdict has no environment.
     """
-    if lines and all(lengths.get(file) is None for file in lines):
-        return f"none of the measured files is in this checkout, such as `{min(lines)[:200]}`"
+    own = [file for file in lines if not file.startswith("/") and "site-packages" not in file.split("/")]
+    if own and all(lengths.get(file) is None for file in own):
+        return f"none of the measured files is in this checkout, such as `{min(own)[:200]}`"
     for file, one in lines.items():
         length, last = lengths.get(file), max(one.executed_lines | one.missing_lines, default=0)
         if length is not None and last > length:
