@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -97,6 +98,19 @@ def test_equal_and_faster_code_is_green(tmp_path: Path) -> None:
 def test_the_base_imports_its_own_code_whatever_the_environment_has_installed(tmp_path: Path) -> None:
     folder = project(tmp_path, {"src/shop.py": FAST}, {"src/shop.py": SLOW})
     assert ran(folder, env={"PYTHONPATH": str(folder / "src")})[0].exit_code == 66
+
+
+def test_a_suite_that_is_no_python_needs_none(tmp_path: Path) -> None:
+    bench = "#!/bin/sh\ncat figures > bench.json\necho '<testsuite><testcase name=\"a\"/></testsuite>' > r.xml\n"
+    figures = '{"results": [{"command": "cart", "times": [%s]}]}'
+    config = CONFIG.replace("run: python bench.py", "run: sh bench.sh")
+    files = {"bench.sh": bench, "figures": figures % 1}
+    folder = project(tmp_path, files, {"figures": figures % 2}, config=config)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "cat", "git"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    assert ran(folder, env={"PATH": str(tools)})[0].exit_code == 66
 
 
 FAILING = "raise SystemExit('no database')\n"

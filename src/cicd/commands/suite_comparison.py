@@ -132,17 +132,17 @@ def _by_turns(run: SuiteRun, budget: Budget, base: Path, runner: Runner, start: 
         for number in range(budget.pairs):
             found = {name: _measured(run, budget, sides[name], start, until) for name in order(number)}
             pairs.append((found["base"], found["new"]))
-            shown = look(pairs, budget)
             runner.say(f"  pair {number + 1} of {budget.pairs}")
-            if shown.clear and len(pairs) in looks(budget.pairs):
-                return shown.judged
+            if len(pairs) in looks(budget.pairs) and look(pairs, budget).clear:
+                break
     except _Unmeasured as error:
         if not error.late:
             return [_one("failed" if error.side.name == "new" else "inconclusive", str(error))]
         late = str(error)
     if not pairs:
         return [_one("inconclusive", late)]
-    runner.say(f"  {late}")
+    if late:
+        runner.say(f"  {late}")
     return look(pairs, budget, last=True).judged
 
 

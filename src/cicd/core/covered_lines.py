@@ -79,8 +79,8 @@ def foreign(lines: Mapping[str, Lines], lengths: Mapping[str, int | None]) -> st
     """Why the lines are those of another checkout; empty: nothing says so.
 
     Args:
-        lengths: measured file → how many lines it has here; None: it is not there, as one that a test has written. Those
-            that are installed are not looked for: a job that gives the verdict has no environment.
+        lengths: measured file → how many lines it has here; None: it is not there, as one that a test has written.
+            Those that are installed are not looked for: a job that gives the verdict has no environment.
     """
     own = [file for file in lines if not file.startswith("/") and "site-packages" not in file.split("/")]
     if own and all(lengths.get(file) is None for file in own):
