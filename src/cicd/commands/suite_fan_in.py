@@ -41,7 +41,7 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     history, damaged = load(Path(inputs.history) if inputs.history else None)
     if damaged:
         runner.annotate("warning", damaged, title="cicd")
-    verdicts = [_verdict(config, one, left) for one in plan.suites]
+    verdicts = [_verdict(config, one, left, plan.sha) for one in plan.suites]
     if inputs.history and runner.env.get("GITHUB_EVENT_NAME", "") not in READS_ONLY:
         try:
             save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
@@ -50,13 +50,14 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     return report(verdicts, history)
 
 
-def _verdict(config: Config, plan: SuitePlan, left: Left) -> SuiteVerdict:
+def _verdict(config: Config, plan: SuitePlan, left: Left, sha: str) -> SuiteVerdict:
     suite = config.suites.get(plan.suite)
     gate = CoverageGate(wanted=True, least=config.gates.coverage) if suite and suite.coverage else CoverageGate()
     lines, wrong = left.lines(plan)
     if wrong:
         gate = msgspec.structs.replace(gate, why=wrong[0])
-    return verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    return verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, today, sha)
 
 
 def _learned(history: History, plans: Sequence[SuitePlan], verdicts: Sequence[SuiteVerdict], runner: Runner) -> History:
