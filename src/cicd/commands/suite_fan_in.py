@@ -44,7 +44,7 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     history, damaged = load(Path(inputs.history) if inputs.history else None)
     if damaged:
         runner.annotate("warning", damaged, title="cicd")
-    verdicts = [_verdict(inputs, config, one, left, history, runner) for one in plan.suites]
+    verdicts = [_verdict(inputs, config, one, left, plan.sha, history, runner) for one in plan.suites]
     if inputs.history and runner.env.get("GITHUB_EVENT_NAME", "") not in READS_ONLY:
         try:
             save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
@@ -54,7 +54,7 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
 
 
 def _verdict(
-    inputs: RunSuite, config: Config, plan: SuitePlan, left: Left, history: History, runner: Runner
+    inputs: RunSuite, config: Config, plan: SuitePlan, left: Left, sha: str, history: History, runner: Runner
 ) -> SuiteVerdict:
     suite = config.suites.get(plan.suite)
     gate = CoverageGate(wanted=True, least=config.gates.coverage) if suite and suite.coverage else CoverageGate()
@@ -68,7 +68,7 @@ def _verdict(
         CoverageGate() if plan.proof else gate, files, Path(inputs.working_directory), before, runner
     )
     today = datetime.now(UTC).date()
-    verdict = verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, today, against)
+    verdict = verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, today, sha, against)
     if verdict.outcome:
         annotate_gates(verdict.outcome, Path(inputs.working_directory), runner)
     return verdict
