@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import msgspec
 import yaml
@@ -22,7 +23,7 @@ DRIVERS = {
     "redis": ("redis", "hiredis", "arq", "rq", "aioredis"),
 }
 IMAGES = {"postgres": "postgres", "postgis": "postgres", "pgvector": "postgres", "redis": "redis", "valkey": "redis"}
-IMAGE = re.compile(r"^\s*image:\s*[\"']?(?:[\w.-]+(?::\d+)?/)*([\w-]+)(?::(\d+)[\w.-]*)?", re.MULTILINE)
+IMAGE = re.compile(r"(?:.*/)?([\w-]+)(?::(\d+)[\w.-]*)?")
 REQUIREMENT = re.compile(r"^\s*[\"']?([A-Za-z0-9][\w.-]*)", re.MULTILINE)
 ENVIRONMENTS = {
     "dev": ("dev", "development", "local"),
@@ -129,12 +130,11 @@ def packages(survey: Survey) -> set[str]:
 def services(survey: Survey) -> dict[str, str]:
     """Name → version of the servers that it needs: by its compose files, else by its drivers; empty: any version."""
     found: dict[str, str] = {}
-    for path in sorted(
-        survey.texts, reverse=True
-    ):  # production before dev, for its versions are what tests should meet
-        for name, version in IMAGE.findall(survey.texts[path]) if is_compose(path) else ():
-            if name in IMAGES:
-                found.setdefault(IMAGES[name], version)
+    for path in sorted(filter(is_compose, survey.texts), reverse=True):  # production before dev: its versions count
+        for part in _parts(survey.texts[path]).values():
+            image = IMAGE.fullmatch(str(part.get("image", "")))
+            if image and image[1] in IMAGES:
+                found.setdefault(IMAGES[image[1]], image[2] or "")
     known = packages(survey)
     for name, drivers in DRIVERS.items():
         if known.intersection(drivers):
@@ -258,15 +258,20 @@ def compose_files(survey: Survey) -> dict[str, str]:
 def built_service(text: str) -> str:
     """The service of a compose file that is this project's own: built from it, or of an image that is filled in. Of
     several the one that has a port. Empty: none."""
+    parts = _parts(text)
+    own = {name: part for name, part in parts.items() if "build" in part or "${" in str(part.get("image", ""))}
+    return next((name for name, part in own.items() if part.get("ports") or part.get("expose")), next(iter(own), ""))
+
+
+def _parts(text: str) -> dict[str, dict[str, Any]]:
+    """The services of a compose file; none of what cannot be read as one."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        return ""
+        return {}
     services = value.get("services") if isinstance(value, dict) else None
     named = services.items() if isinstance(services, dict) else ()
-    parts = {str(name): part for name, part in named if isinstance(part, dict)}
-    own = {name: part for name, part in parts.items() if "build" in part or "${" in str(part.get("image", ""))}
-    return next((name for name, part in own.items() if part.get("ports") or part.get("expose")), next(iter(own), ""))
+    return {str(name): part for name, part in named if isinstance(part, dict)}
 
 
 def python_version(survey: Survey) -> str:
