@@ -275,6 +275,19 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Init:
+    """Look at a repository, and write its config and the workflows that call cicd's."""
+
+    engine: str = given(
+        "How it is deployed; empty: `compose` where there is a Dockerfile and a compose file, else `process`.",
+        choices=("", "process", "compose"),
+    )
+    force: str = given("Write over files that are there.", "false", choices=("false", "true"))
+    dry_run: str = given("Say what would be written, write nothing.", "false", choices=("false", "true"))
+    working_directory: str = directory_input()
+
+
+@dataclass(frozen=True)
 class Parity:
     """Say in which settings environments differ, by their compose files and the config."""
 
@@ -386,6 +399,7 @@ COMMANDS = {
             permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS),
         ),
         Command("status", Status, permissions=(READ_LOCK, READ_LEDGER)),
+        Command("init", Init, (Output("files", "Paths of the files that were written, with spaces between."),)),
         Command("parity", Parity, (Output("differences", "In how many settings, secret ones left out, they differ."),)),
         Command("lock", Lock, permissions=(LOCK, READ_LEDGER)),
         Command("unlock", Unlock, permissions=(LOCK, READ_LEDGER)),
