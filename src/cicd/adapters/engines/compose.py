@@ -7,7 +7,7 @@ can be started again while the registry is away.
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -94,6 +94,9 @@ class ComposeEngine:
     def has(self, release_id: str) -> bool:
         return self.target.has(release_id)
 
+    def lacking(self, release_id: str) -> list[str]:
+        return [] if self.has(release_id) else [self.target.host.name]
+
     def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
         if self.target.has(record.release.id):
             return
@@ -157,7 +160,9 @@ class ComposeEngine:
     def _network(self, project: str) -> Network:
         return made_network(self.docker, self.target, project)
 
-    def discard(self, release_id: str) -> None:
+    def discard(self, release_id: str, hosts: Collection[str] | None = None) -> None:
+        if hosts is not None and self.target.host.name not in hosts:
+            return
         self.target.remove(release_id)
         self.docker.untag(self._tag(release_id))
 
