@@ -134,6 +134,30 @@ def test_an_image_that_crashes_after_ten_seconds(shop: Shop) -> None:
     works(shop)
 
 
+WORKER = "    command: [worker]\n    volumes: [work:/work]\n    environment: {"
+
+
+@pytest.mark.parametrize("restart", ["no", "always"])
+def test_a_companion_that_crashes_under_traffic(shop: Shop, restart: str) -> None:
+    """It starts with the switch: nothing before the watch could see it."""
+    tired = COMPOSE.replace(WORKER, f'    restart: "{restart}"\n{WORKER}CRASH_AFTER: "1", ')
+    assert tired != COMPOSE
+    before, companions = shop.ask(), [name for name in shop.running() if "worker" in name or "cron" in name]
+    with set_to(shop, watch="60s"), written(shop, tired), lossless(shop):
+        code, message = refused(shop, shop.release(f"tired-worker-{restart}"))
+    assert code == 44
+    tells(message, "companion `worker` on ssh://", "crashed", "ended with 1)", "Next: mend it")
+    assert shop.ask() == before
+    assert [name for name in shop.running() if "worker" in name or "cron" in name] == companions
+    works(shop)
+
+
+def test_a_companion_that_has_done_its_work(shop: Shop) -> None:
+    with written(shop, COMPOSE.replace(WORKER, WORKER.replace("worker", "job"))):
+        works(shop)
+    works(shop)
+
+
 @pytest.mark.parametrize("where", ["of the image", "by the compose file"])
 def test_without_a_health_check(shop: Shop, where: str) -> None:
     """Docker's is not needed: a release is proven by answers to our own questions."""

@@ -253,15 +253,29 @@ class ComposeEngine:
         return self.docker.running_release(slot=self._slot(slot), role="service")
 
     def take_over(self, slot: str, record: Record) -> str:
-        companions = sorted(
-            set(self._file(record, f"slot-{slot}")["services"]) - {in_slot(record.deploy.service, slot)}
-        )
+        names = self._companions(slot, record)
         self.docker.stop(self.docker.containers(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
-        if not companions:
+        if not names:
             return ""
-        names = [name.removesuffix(f"-{slot}") for name in companions]
         self._up(record, slot, names)
         return f"{', '.join(names)} with it"
+
+    def _companions(self, slot: str, record: Record) -> list[str]:
+        """Names of services, as the compose files have them."""
+        inside = set(self._file(record, f"slot-{slot}")["services"]) - {in_slot(record.deploy.service, slot)}
+        return sorted(name.removesuffix(f"-{slot}") for name in inside)
+
+    def fallen(self, slot: str, record: Record) -> str:
+        """What ended with 0 and is not started again has done its work. Health is not asked: it is the service's."""
+        if not self._companions(slot, record):
+            return ""
+        found = self.docker.containers(slot=self._slot(slot), role="companion")
+        return "; ".join(
+            f"companion `{one.service.removesuffix(f'-{slot}')}` on {self.target.host.name} crashed: "
+            f"{self.docker.last_words(one, 5)}"
+            for one in sorted(found, key=lambda one: one.name)
+            if one.crashed
+        )
 
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         service = self._file(record, f"slot-{slot}")["services"][in_slot(record.deploy.service, slot)]

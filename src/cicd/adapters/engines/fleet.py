@@ -73,6 +73,9 @@ class Fleet:
     def take_over(self, slot: str, record: Record) -> str:
         return self._all(lambda engine: engine.take_over(slot, record))[0]
 
+    def fallen(self, slot: str, record: Record) -> str:
+        return "; ".join(filter(None, self._all(lambda engine: engine.fallen(slot, record))))
+
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         return tuple(one for found in self._all(lambda engine: engine.addresses(slot, record)) for one in found)
 

@@ -123,6 +123,9 @@ class ProcessEngine:
     def take_over(self, slot: str, record: Record) -> str:
         return ""
 
+    def fallen(self, slot: str, record: Record) -> str:
+        return ""  # there are no companions
+
     def start(self, slot: str, record: Record) -> None:
         self.stop(slot)
         port = getattr(record.ports, slot)

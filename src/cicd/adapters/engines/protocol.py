@@ -80,6 +80,9 @@ class Engine(Protocol):
     def take_over(self, slot: str, record: Record) -> str:
         """The companions of a slot work, those of the other one do not; gives a few words."""
 
+    def fallen(self, slot: str, record: Record) -> str:
+        """The companions of a slot that crashed since they work, with their last words; empty if none did."""
+
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         """`host:port` at which the router finds the slot, for each host."""
 
