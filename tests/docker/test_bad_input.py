@@ -51,6 +51,10 @@ FILES = {
         ["services.--volume: programs take such a name for an option", "Next: mend them"],
     ),
     "another hostile name": (COMPOSE.replace("  worker:\n", "  'a;b $(c)':\n"), ["a;b $(c)", "Next: mend the file"]),
+    "a database that is built": (
+        COMPOSE.replace("    image: $REDIS\n", "    build: ./redis\n"),
+        ["docker-compose.yml: services.redis has `build` and no `image`", "Cause: a service that both", "Next: push"],
+    ),
     "hardly memory": (COMPOSE.replace(HERE, f"{HERE}    mem_limit: 1k\n"), ["memory", "Next: mend the compose file"]),
 }
 
