@@ -157,7 +157,7 @@ def test_a_companion_that_crashes_under_traffic(shop: Shop, restart: str) -> Non
 
 
 def test_a_companion_that_has_done_its_work(shop: Shop) -> None:
-    with written(shop, COMPOSE.replace(WORKER, WORKER.replace("worker", "job"))):
+    with written(shop, COMPOSE.replace(WORKER, '    restart: "no"\n' + WORKER.replace("worker", "job", 1))):
         works(shop)
     works(shop)
 
