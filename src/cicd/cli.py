@@ -59,6 +59,7 @@ Every option may also come from a variable: CICD_INPUT_ENVIRONMENT=staging is --
 Exit codes are listed in docs/reference.md; 3 is a bug in cicd."""
 
 
+HELD = ("token", "ssh_key", "known_hosts")  # inputs that the runner has for whoever needs them
 FLAG: dict[str, Any] = {"nargs": "?", "const": "true"}  # `--dry-run` alone is `--dry-run true`
 
 
@@ -199,7 +200,7 @@ def main(arguments: Sequence[str]) -> int:
         for entry in input_fields(command):
             if entry.metadata["secret"]:
                 runner.mask(getattr(inputs, entry.name))
-        runner.ssh_key, runner.known_hosts = (getattr(inputs, name, "") for name in ("ssh_key", "known_hosts"))
+        runner.token, runner.ssh_key, runner.known_hosts = (getattr(inputs, name, "") for name in HELD)
         result: Result = importlib.import_module(MODULES[command.name]).main(inputs, runner)
     except CicdError as error:
         result = refusal(error)

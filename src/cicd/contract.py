@@ -70,6 +70,7 @@ READ_LOCK = Permission("contents: read", "the lock, and how commits stand to eac
 APPROVALS = Permission("actions: read", "the environment's protection, and who approved")
 ISSUES = Permission("issues: write", "the issue that asks for an approval")
 ATTESTED = Permission("attestations: read", "where the config has `attestation:`")
+PACKAGES = Permission("packages: read", "the image, where GitHub's registry has it and it is private")
 CHECKS = Permission("checks: read` and `statuses: read", "where the config has `checks:`")
 
 VARIABLES = {
@@ -386,17 +387,28 @@ COMMANDS = {
             ),
             "actions/run-suite",
         ),
-        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED)),
-        Command("approve", Approve, RELEASE_OUTPUTS, permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED, ISSUES)),
+        Command(
+            "promote",
+            Promote,
+            RELEASE_OUTPUTS,
+            "actions/promote",
+            (LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED, PACKAGES),
+        ),
+        Command(
+            "approve",
+            Approve,
+            RELEASE_OUTPUTS,
+            permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED, PACKAGES, ISSUES),
+        ),
         Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback", (LOCK, LEDGER, APPROVALS)),
         Command("recover", Recover, permissions=(LOCK, LEDGER)),
-        Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS)),
+        Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS, PACKAGES)),
         Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
         Command(
             "plan",
             Plan,
             (Output("plan", "The plan's hash, which binds the approval to what was approved."),),
-            permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS),
+            permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS, PACKAGES),
         ),
         Command("status", Status, permissions=(READ_LOCK, READ_LEDGER)),
         Command("init", Init, (Output("files", "Paths of the files that were written, with spaces between."),)),

@@ -15,6 +15,7 @@ from cicd.core.compose import (
     relocated,
     shape,
     taken_from_environment,
+    unbuilt,
     with_env_files,
 )
 from cicd.errors import ConfigError
@@ -131,6 +132,25 @@ def test_what_cannot_be_deployed(service: dict[str, Any], others: dict[str, Any]
 def test_what_the_router_takes_over_is_no_problem(service: dict[str, Any]) -> None:
     made = model(api={**OWN, **service})
     assert problems(made, shape(made, "api", None), 80) == []
+
+
+BUILD = {"context": "/src", "dockerfile": "Dockerfile.db"}
+
+
+@pytest.mark.parametrize(
+    ("service", "companions", "found"),
+    [
+        ({"build": BUILD}, None, ["db"]),
+        ({"build": BUILD, "image": "acme/db:1"}, None, []),
+        ({"image": "postgres:18"}, None, []),
+        ({"build": BUILD}, ["db"], []),
+    ],
+)
+def test_a_shared_service_that_nobody_builds(
+    service: dict[str, Any], companions: list[str] | None, found: list[str]
+) -> None:
+    made = model(api={"build": {"context": "/src"}}, db=service)
+    assert unbuilt(made, shape(made, "api", companions)) == found
 
 
 PATHS = {

@@ -85,6 +85,16 @@ class Container:
     addresses: Mapping[str, str]
     published: frozenset[str]
 
+    @property
+    def service(self) -> str:
+        """What it is called in its compose file; its own name if no such file made it."""
+        return self.labels.get("com.docker.compose.service", self.name)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether its program ended, but for one that ended well and that nobody starts again."""
+        return self.restarts > 0 or self.state in ("restarting", "dead") or (self.state == "exited" and self.code != 0)
+
 
 @dataclass(frozen=True)
 class Network:

@@ -106,7 +106,7 @@ def require_attested(project: Project, runner: Runner, hub: GitHub, release: Rel
     """The image was built by whom the config demands. Raises NotAttested, ImageMissing, and the registry's errors."""
     wanted = project.site.deploy.attestation
     if wanted:
-        manifest = Registry(project.site.repository, runner.env).manifest(release.image)
+        manifest = Registry.of(project.site.repository, runner).manifest(release.image)
         prove(runner, hub, demand_of(wanted, release.image, release.sha), manifest.content)
 
 

@@ -96,7 +96,7 @@ def unseen(project: Project, runner: Runner, ledger: Sequence[Deployment], image
         ImageMissing, RegistryDenied, RegistryUnavailable, UsageError.
     """
     site, said = project.site, current(ledger, project.site.name)
-    built_from = Registry(site.repository, runner.env).manifest(image).revision
+    built_from = Registry.of(site.repository, runner).manifest(image).revision
     commit = full_sha(sha or built_from or runner.sha)
     return Ground(
         running=Running(release=said.release if said else None),

@@ -88,7 +88,11 @@ class Serving:
     def watch(self, slot: str, record: Record) -> str:
         """Look at what the release answers under traffic until the verdict is clear."""
         health, was = record.deploy.health, self._release_before()
-        new = Watched(slot, lambda: good(self._ask_router(record), health, record.release.id))
+        new = Watched(
+            slot,
+            lambda: good(self._ask_router(record), health, record.release.id),
+            beside=lambda: self.engine.fallen(slot, record),
+        )
         old = None
         if was:
             old = Watched(was[0], self._asking(*was), self.router.recent(was[0], was[1].release.id, BASELINE))

@@ -138,6 +138,12 @@ def problems(model: Model, shape: Shape, port: int, *, swarm: bool = False) -> l
     return found
 
 
+def unbuilt(model: Model, shape: Shape) -> list[str]:
+    """Shared services of which there is no image: nobody builds them on a host."""
+    services = model["services"]
+    return [name for name in shape.shared if services[name].get("build") and not services[name].get("image")]
+
+
 def outside(model: Model) -> list[str]:
     """Paths of services that lead out of the project's folder: nothing of it would be on the host.
 

@@ -7,7 +7,7 @@ can be started again while the registry is away.
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -94,6 +94,9 @@ class ComposeEngine:
     def has(self, release_id: str) -> bool:
         return self.target.has(release_id)
 
+    def lacking(self, release_id: str) -> list[str]:
+        return [] if self.has(release_id) else [self.target.host.name]
+
     def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
         if self.target.has(record.release.id):
             return
@@ -157,7 +160,9 @@ class ComposeEngine:
     def _network(self, project: str) -> Network:
         return made_network(self.docker, self.target, project)
 
-    def discard(self, release_id: str) -> None:
+    def discard(self, release_id: str, hosts: Collection[str] | None = None) -> None:
+        if hosts is not None and self.target.host.name not in hosts:
+            return
         self.target.remove(release_id)
         self.docker.untag(self._tag(release_id))
 
@@ -248,15 +253,29 @@ class ComposeEngine:
         return self.docker.running_release(slot=self._slot(slot), role="service")
 
     def take_over(self, slot: str, record: Record) -> str:
-        companions = sorted(
-            set(self._file(record, f"slot-{slot}")["services"]) - {in_slot(record.deploy.service, slot)}
-        )
+        names = self._companions(slot, record)
         self.docker.stop(self.docker.containers(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
-        if not companions:
+        if not names:
             return ""
-        names = [name.removesuffix(f"-{slot}") for name in companions]
         self._up(record, slot, names)
         return f"{', '.join(names)} with it"
+
+    def _companions(self, slot: str, record: Record) -> list[str]:
+        """Names of services, as the compose files have them."""
+        inside = set(self._file(record, f"slot-{slot}")["services"]) - {in_slot(record.deploy.service, slot)}
+        return sorted(name.removesuffix(f"-{slot}") for name in inside)
+
+    def fallen(self, slot: str, record: Record) -> str:
+        """What ended with 0 and is not started again has done its work. Health is not asked: it is the service's."""
+        if not self._companions(slot, record):
+            return ""
+        found = self.docker.containers(slot=self._slot(slot), role="companion")
+        return "; ".join(
+            f"companion `{one.service.removesuffix(f'-{slot}')}` on {self.target.host.name} crashed: "
+            f"{self.docker.last_words(one, 5)}"
+            for one in sorted(found, key=lambda one: one.name)
+            if one.crashed
+        )
 
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         service = self._file(record, f"slot-{slot}")["services"][in_slot(record.deploy.service, slot)]

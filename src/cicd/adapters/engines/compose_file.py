@@ -21,6 +21,7 @@ from cicd.core.compose import (
     problems,
     relative_paths,
     shape,
+    unbuilt,
     with_env_files,
 )
 from cicd.core.release import digest, redact
@@ -52,7 +53,7 @@ def read_layout(
             cause="a release is laid out on its hosts from what the project's folder has",
             next_step="move it into that folder, or give the absolute path that it has on the hosts",
         )
-    found = shape(public, source.deploy.service, source.deploy.companions)
+    found = _shape(source, public)
     model = read_model(source, settings, runner, own) if whole else {}
     shared = _shared(public, found)
     paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
@@ -79,7 +80,7 @@ def read_model(
             f"{', '.join(source.compose)}: services.{source.deploy.service}: none of its profiles is on",
             next_step="take `profiles` from it, or name one with COMPOSE_PROFILES under `deploy.env`",
         )
-    found = shape(model, source.deploy.service, source.deploy.companions)
+    found = _shape(source, model)
     wrong = problems(
         model,
         found,
@@ -96,6 +97,19 @@ def read_model(
     # A database that got the application's settings would be started anew when one of them changes.
     lasting = {name: value for name, value in settings.items() if name in own or name not in source.deploy.env}
     return with_env_files(model, missing, settings, dict.fromkeys(found.shared, lasting))
+
+
+def _shape(source: Source, model: Mapping[str, Any]) -> Shape:
+    """Who is who, and that there is an image of each. Raises ConfigError."""
+    found = shape(model, source.deploy.service, source.deploy.companions)
+    if names := [f"services.{name}" for name in unbuilt(model, found)]:
+        raise ConfigError(
+            f"{', '.join(source.compose)}: {', '.join(names)} has `build` and no `image`",
+            cause="a service that both slots use is started from its image: a host has no checkout to build from",
+            next_step="push what it builds to a registry and name that with `image`, by digest; or name the service in "
+            "deploy.companions, if it runs the release's image",
+        )
+    return found
 
 
 def render(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
