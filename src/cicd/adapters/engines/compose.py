@@ -49,7 +49,7 @@ class Containers:
         return {(address, 0) for one in self.found for address in one.addresses.values()}
 
     def end(self) -> None:
-        self.docker.stop(self.found)
+        self.docker.stop([one.id for one in self.found])
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ class ComposeEngine:
             ) from error
 
     def stop(self, slot: str) -> None:
-        self.docker.stop(self.docker.containers(slot=self._slot(slot)))
+        self.docker.stop(self.docker.ids(slot=self._slot(slot)))
 
     def alive(self, slot: str) -> str:
         return self.docker.running_release(slot=self._slot(slot), role="service")
@@ -251,7 +251,7 @@ class ComposeEngine:
         companions = sorted(
             set(self._file(record, f"slot-{slot}")["services"]) - {in_slot(record.deploy.service, slot)}
         )
-        self.docker.stop(self.docker.containers(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
+        self.docker.stop(self.docker.ids(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
         if not companions:
             return ""
         names = [name.removesuffix(f"-{slot}") for name in companions]

@@ -57,8 +57,7 @@ class NginxContainer:
             time.sleep(0.05)
 
     def runs(self) -> bool:
-        done = self._run("inspect", "--format={{.State.Running}}", NAME)
-        return done is not None and done.output.strip() == "true"
+        return bool(self.docker.ids(["--filter=status=running"], target=self.target, role=ROUTER))
 
     def stop(self) -> None:
         self._run("stop", NAME)
@@ -103,7 +102,7 @@ class NginxContainer:
         Compose gives it the same name each time that it makes it anew, so that it is looked for only once.
         """
         if not self._names:
-            self._names.extend(one.name for one in self.docker.containers(target=self.target, role=ROUTER)[:1])
+            self._names.extend(self.docker.names(target=self.target, role=ROUTER)[:1])
         if not self._names:
             return None
         return self.docker.run(*(self._names[0] if part == NAME else part for part in argv), check=False)
