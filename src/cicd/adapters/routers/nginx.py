@@ -4,6 +4,7 @@ import os
 import pwd
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,10 +73,12 @@ class Nginx:
 
     def _enforce(self, text: str, port: int) -> None:
         manner = self.manner(port)
-        self._test(text, manner)
+        with ThreadPoolExecutor(1) as pool:  # each may start a program
+            asked = pool.submit(self.program.workers)
+            self._test(text, manner)
+        before = asked.result()
         self.target.write(self.folder / "active.conf", text)
         self.target.write(self.folder / "nginx.conf", main(self.folder, "active.conf", manner))
-        before = self.program.workers()
         if before or self.program.runs():
             self._reload(before)
         else:
