@@ -98,8 +98,7 @@ class ComposeEngine:
         if self.target.has(record.release.id):
             return
         self.target.remove(record.release.id)  # what a killed run left
-        self.require_image(record.release.image)
-        self.docker.tag(self._reference(record.release.image), self._tag(record.release.id))
+        self._keep_image(record)
         with writing(self.target.folder):
             folder = self.target.make("releases", record.release.id)
             places = self._ship(layout)
@@ -109,6 +108,15 @@ class ComposeEngine:
                 self.target.write(folder / f"{name}.json", file_text(made))
             self.target.write(folder / "settings.json", json.dumps(dict(settings)))
             self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
+
+    def _keep_image(self, record: Record) -> None:
+        """The image has a name of ours on the host; it is pulled once more if it has gone since it was looked at."""
+        reference, name = self._reference(record.release.image), self._tag(record.release.id)
+        try:
+            self.docker.tag(reference, name)
+        except CommandFailed:
+            self.require_image(record.release.image)
+            self.docker.tag(reference, name)
 
     def _ship(self, layout: Layout) -> dict[str, str]:
         """Lay out what of the checkout services are given; gives where each path leads on the host.
