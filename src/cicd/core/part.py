@@ -11,12 +11,19 @@ import msgspec
 from cicd.core.gates import CoverageGate
 from cicd.core.junit import Failure, Report, Timing
 from cicd.core.performance import Judged
+from cicd.core.receipt import Receipt
 from cicd.core.suite import Outcome
+from cicd.core.suite_run import ShardRun
 from cicd.errors import ReportInvalid
 
 SCHEMA = 1
 LARGEST = 32 * 1024 * 1024  # bytes; a part has up to 1,000 failures with their text
 MOST_FAILURES = 1000
+MOST_TESTS = 100_000_000
+MOST_LISTED = 100  # slowest tests
+MOST_MEASURES = 10_000
+LONGEST = 366 * 24 * 3600  # seconds
+LONGEST_TEXT = 1024 * 1024  # characters
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
 Shard = Annotated[int, msgspec.Meta(ge=1, le=256)]
@@ -71,9 +78,41 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             limit=self.limit,
             is_pytest=self.is_pytest,
             report=unreadable or self.report,
+            coverage=self.coverage,
+            judged=tuple(self.judged),
             timed_out=self.timed_out,
             interrupted=self.interrupted,
         )
+
+
+def part_of(shard: ShardRun, outcome: Outcome, receipt: Receipt | None, sha: str) -> Part:
+    """What a shard hands on.
+
+    Args:
+        receipt: what pytest left; None: nothing that can be read.
+        sha: the commit.
+    """
+    unreadable = outcome.report.what if isinstance(outcome.report, ReportInvalid) else ""
+    return Part(
+        suite=shard.plan.suite,
+        shard=shard.number,
+        shards=shard.plan.assignment.shards,
+        plan=shard.plan.digest,
+        attempt=shard.attempt,
+        sha=sha,
+        command=outcome.command[:4000],
+        code=outcome.code,
+        seconds=outcome.seconds,
+        limit=outcome.limit,
+        is_pytest=outcome.is_pytest,
+        timed_out=outcome.timed_out,
+        interrupted=outcome.interrupted,
+        unreadable=unreadable[:4000],
+        empty=receipt is not None and receipt.is_rightly_empty and outcome.code in (0, 5),
+        report=outcome.seen,
+        coverage=outcome.coverage,
+        judged=list(outcome.judged),
+    )
 
 
 def part_text(part: Part) -> bytes:
@@ -89,8 +128,8 @@ def read_part(text: bytes, source: str) -> Part:
         part = msgspec.json.decode(text, type=Part)
         if part.schema != SCHEMA:
             raise ValueError(f"its format is {part.schema}, and {SCHEMA} is read here")
-        if part.shard > part.shards or len(part.report.failures) > MOST_FAILURES:
-            raise ValueError("it cannot be")
+        if wrong := _wrong(part):
+            raise ValueError(f"{wrong} cannot be")
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise ReportInvalid(
             f"`{source}` is no part of a suite",
@@ -98,6 +137,27 @@ def read_part(text: bytes, source: str) -> Part:
             next_step="all jobs of a run must use the same version of run-suite",
         ) from error
     return part
+
+
+def _wrong(part: Part) -> str:
+    """What of a part no run of ours would have written; empty: nothing."""
+    report = part.report
+    numbers = (report.tests, report.failed, report.skipped, report.flaky, report.claimed, report.marked)
+    seconds = (part.seconds, part.limit, report.seconds, *(one.seconds for one in report.slowest))
+    texts = (text for one in report.failures for text in (one.test, one.file, one.message, one.text))
+    names = (*(one.test for one in report.slowest), *(text for one in part.judged for text in (one.measure, one.why)))
+    checks = {
+        "its shard": part.shard <= part.shards,
+        "its exit code": -256 < part.code < 2**32,  # below 0 a signal; Windows has codes of 32 bits
+        "its counts": all(0 <= number <= MOST_TESTS for number in numbers),
+        "more failed or skipped tests than there are": max(report.failed, report.skipped) <= report.tests,
+        "its seconds": all(0 <= number <= LONGEST for number in seconds),  # NaN is neither
+        "so many failures": len(report.failures) <= min(MOST_FAILURES, report.failed),
+        "so many slowest tests": len(report.slowest) <= MOST_LISTED,
+        "so many measures": len(part.judged) <= MOST_MEASURES,
+        "its texts": all(len(text) <= LONGEST_TEXT for text in (*texts, *names)),
+    }
+    return next((what for what, fine in checks.items() if not fine), "")
 
 
 def merged(reports: list[Report]) -> Report:

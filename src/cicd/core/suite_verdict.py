@@ -6,14 +6,17 @@ from datetime import date
 import msgspec
 
 from cicd.core.completeness import Incomplete, Whole, complete
-from cicd.core.covered_lines import Lines, disagreeing, together, total
+from cicd.core.coverage_gates import Against, hold
+from cicd.core.covered_lines import Lines, disagreeing, together
 from cicd.core.flaky import Quarantined, Sorted, sort_failures
 from cicd.core.gates import CoverageGate
 from cicd.core.part import Part, merged
 from cicd.core.receipt import RED, Receipt
-from cicd.core.suite import Outcome, judge, too_slow
+from cicd.core.suite import Outcome, judge_gates, judge_tests
 from cicd.core.suite_plan import SuitePlan
-from cicd.errors import CicdError, CoverageTooLow, NoTests, SuiteIncomplete, TestsFailed
+from cicd.errors import CicdError, NoTests, SuiteIncomplete, TestsFailed
+
+NOTHING = Against()
 
 
 class SuiteVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,24 +56,28 @@ def verdict_of(
     gate: CoverageGate,
     quarantine: Sequence[Quarantined],
     today: date,
+    sha: str = "",
+    against: Against = NOTHING,
 ) -> SuiteVerdict:
     """The verdict of one suite.
 
     Args:
+        sha: of the plan; a part of another commit is none.
         parts: of all its shards and attempts.
         receipts: the same.
         lines: shard → lines that its newest attempt covered.
         gate: what coverage is held against; `found` is still empty.
+        against: what the checkout and earlier runs give to hold it against.
     """
     if plan.proof:
         return SuiteVerdict(suite=plan.suite, proof=plan.proof, said=[plan.why])
-    chosen = newest(part for part in parts if part.suite == plan.suite and part.plan == plan.digest)
+    chosen = newest(part for part in parts if part.suite == plan.suite and part.plan == plan.digest and part.sha == sha)
     proof = _proof(plan, chosen, [one for one in receipts if one.suite == plan.suite])
     whole = proof if isinstance(proof, Whole) else None
     sorted_ = _sorted(whole, quarantine, today) if whole else None
     if not chosen:
         return SuiteVerdict(suite=plan.suite, error=proof if isinstance(proof, CicdError) else _missing(plan, [1]))
-    gate = _covered(gate, lines, list(chosen.values()))
+    gate = _covered(gate, lines, list(chosen.values()), against)
     outcome = _outcome(plan.suite, list(chosen.values()), gate)
     error = _error(list(chosen.values()), proof, sorted_, outcome)
     return SuiteVerdict(
@@ -143,6 +150,7 @@ def _outcome(suite: str, parts: Sequence[Part], gate: CoverageGate) -> Outcome:
         is_pytest=worst.is_pytest,
         report=merged([part.report for part in parts]),
         coverage=gate,
+        judged=tuple(one for part in parts for one in part.judged),
         timed_out=any(part.timed_out for part in parts),
         interrupted=any(part.interrupted for part in parts),
     )
@@ -159,11 +167,11 @@ def _error(
     if own and not (isinstance(proof, Whole) and sorted_ and excused(proof, sorted_, parts)):
         first = own[0]
         if isinstance(first, TestsFailed) and outcome.report and len(parts) > 1:
-            return judge(msgspec.structs.replace(outcome, coverage=CoverageGate())) or first
+            return judge_tests(outcome) or first
         return first
     if not outcome.seen.ran and not own:
-        return judge(msgspec.structs.replace(outcome, coverage=CoverageGate()))
-    return _coverage_error(outcome) or too_slow(outcome.suite, [one for part in parts for one in part.judged])
+        return judge_tests(outcome)
+    return judge_gates(outcome)
 
 
 def excused(whole: Whole, found: Sorted, parts: Sequence[Part]) -> bool:
@@ -181,13 +189,24 @@ def excused(whole: Whole, found: Sorted, parts: Sequence[Part]) -> bool:
     )
 
 
+def excused_alone(part: Part, receipt: Receipt | None, quarantine: Sequence[Quarantined], today: date) -> bool:
+    """The same for one shard: whether nothing is red in it but failures in quarantine."""
+    if receipt is None or not receipt.red or receipt.errors or not receipt.ended:
+        return False
+    if part.code not in (0, 1) or part.timed_out or part.report.failed != len(receipt.red):
+        return False
+    return not sort_failures(receipt.red, [], quarantine, today).failed
+
+
 def _own(part: Part) -> CicdError | None:
     """Why a shard alone is red. Coverage, and whether any test ran at all, are the whole suite's."""
-    found = None if part.empty else judge(msgspec.structs.replace(part.outcome, coverage=CoverageGate()))
+    found = None if part.empty else judge_tests(part.outcome)
     return None if isinstance(found, NoTests) and part.shards > 1 and not part.code else found
 
 
-def _covered(gate: CoverageGate, lines: Mapping[int, Mapping[str, Lines]], parts: Sequence[Part]) -> CoverageGate:
+def _covered(
+    gate: CoverageGate, lines: Mapping[int, Mapping[str, Lines]], parts: Sequence[Part], against: Against
+) -> CoverageGate:
     if not gate.wanted or gate.why:
         return gate
     if other := disagreeing(list(lines.values())):
@@ -199,13 +218,4 @@ def _covered(gate: CoverageGate, lines: Mapping[int, Mapping[str, Lines]], parts
     unseen = [part.shard for part in parts if not part.empty and part.shard not in lines]
     if unseen:
         return msgspec.structs.replace(gate, why=f"shard {unseen[0]} left no coverage report")
-    found = total(together(lines.values()))
-    return msgspec.structs.replace(gate, found=found, why="" if found else "no shard measured anything")
-
-
-def _coverage_error(outcome: Outcome) -> CoverageTooLow | None:
-    gate = outcome.coverage
-    if gate.passed:
-        return None
-    sentence = f"{outcome.suite}: {gate.sentence[0].lower()}{gate.sentence[1:]}"
-    return CoverageTooLow(sentence, cause=gate.why, next_step="test what is not covered yet")
+    return hold(gate, together(lines.values()), against)
