@@ -49,7 +49,7 @@ class Containers:
         return {(address, 0) for one in self.found for address in one.addresses.values()}
 
     def end(self) -> None:
-        self.docker.stop(self.found)
+        self.docker.stop([one.id for one in self.found])
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ class ComposeEngine:
         if self.target.has(record.release.id):
             return
         self.target.remove(record.release.id)  # what a killed run left
-        self.require_image(record.release.image)
-        self.docker.tag(self._reference(record.release.image), self._tag(record.release.id))
+        self._keep_image(record)
         with writing(self.target.folder):
             folder = self.target.make("releases", record.release.id)
             places = self._ship(layout)
@@ -112,6 +111,15 @@ class ComposeEngine:
                 self.target.write(folder / f"{name}.json", file_text(made))
             self.target.write(folder / "settings.json", json.dumps(dict(settings)))
             self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
+
+    def _keep_image(self, record: Record) -> None:
+        """The image has a name of ours on the host; it is pulled once more if it has gone since it was looked at."""
+        reference, name = self._reference(record.release.image), self._tag(record.release.id)
+        try:
+            self.docker.tag(reference, name)
+        except CommandFailed:
+            self.require_image(record.release.image)
+            self.docker.tag(reference, name)
 
     def _ship(self, layout: Layout) -> dict[str, str]:
         """Lay out what of the checkout services are given; gives where each path leads on the host.
@@ -247,14 +255,14 @@ class ComposeEngine:
             ) from error
 
     def stop(self, slot: str) -> None:
-        self.docker.stop(self.docker.containers(slot=self._slot(slot)))
+        self.docker.stop(self.docker.ids(slot=self._slot(slot)))
 
     def alive(self, slot: str) -> str:
         return self.docker.running_release(slot=self._slot(slot), role="service")
 
     def take_over(self, slot: str, record: Record) -> str:
         names = self._companions(slot, record)
-        self.docker.stop(self.docker.containers(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
+        self.docker.stop(self.docker.ids(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
         if not names:
             return ""
         self._up(record, slot, names)

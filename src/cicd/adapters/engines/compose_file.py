@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,9 @@ def read_layout(
     Raises:
         ConfigError: a file is not there or wrong, a variable has no value, or it cannot be deployed.
     """
-    public = render(source, runner, {}, PUBLIC)
+    with ThreadPoolExecutor(1) as pool:  # each starts a program
+        asked = pool.submit(read_model, source, settings, runner, own) if whole else None
+        public = render(source, runner, {}, PUBLIC)
     if away := outside(public):
         raise ConfigError(
             f"{', '.join(source.compose)}: {', '.join(away)} is outside of {source.folder}",
@@ -54,7 +56,7 @@ def read_layout(
             next_step="move it into that folder, or give the absolute path that it has on the hosts",
         )
     found = _shape(source, public)
-    model = read_model(source, settings, runner, own) if whole else {}
+    model = asked.result() if asked else {}
     shared = _shared(public, found)
     paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
     shipped = {path: _digest_of(path) for path in paths if is_in_git(source.folder, path)}
@@ -119,19 +121,20 @@ def render(source: Source, runner: Runner, variables: Mapping[str, str], options
         ConfigError: a file is not there or wrong, or a variable has no value; all of these are named.
     """
     command, env = _command(source, runner, variables)
-    with ThreadPoolExecutor(1) as pool:  # a promotion waits for both, and each starts a program
-        answer = pool.submit(ask, source, runner, variables, options)
-        done = run([*command, "--quiet", *options], env=env, check=False)
-    unset = sorted(set(re.findall(r'The \\?"(\w+)\\?" variable is not set', done.output)))
-    if done.code or (unset and variables):
+    said = list[str]()
+    answer: dict[str, Any] | None = None
+    with suppress(CommandFailed, ValueError):
+        answer = json.loads(output([*command, "--format=json", *options], env=env, complain=said.append))
+    unset = sorted(set(re.findall(r'The \\?"(\w+)\\?" variable is not set', said[0])))
+    if answer is None or (unset and variables):
         raise ConfigError(
-            f"{', '.join(source.compose)}: {_named(unset) or _last_line(done.output)}",
+            f"{', '.join(source.compose)}: {_named(unset) or _last_line(said[0])}",
             cause="each variable needs a value: a default in the file, `env` in cicd.yml, or a line of `app-env`"
             if unset
             else "",
             next_step="mend the file; `docker compose config` reads it as this does",
         )
-    return answer.result()
+    return answer
 
 
 def ask(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
