@@ -1,0 +1,102 @@
+"""A verdict as the one comment of a pull request that is kept up to date.
+
+It is found by a mark in its first line, and by its author: anybody can quote the mark. The mark also says of which run
+it is, so that a run that ends late does not overwrite what a newer one has said.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from cicd.core.check_run import WHERE, headline
+from cicd.core.markdown import inline
+from cicd.core.page import NOTE, Page
+from cicd.core.suite import counted
+from cicd.core.verdict_report import VerdictReport
+from cicd.core.verdict_table import failure_row, figures_table, what_is_red
+
+LONGEST = 65_536  # characters; we count bytes
+ROWS = 20  # failures; a comment is read beside a conversation, and the check run has the others
+MARK = re.compile(r"\A<!-- cicd verdict ([0-9a-f]{16}) (\d{1,18})\.(\d{1,9}) -->")
+
+
+class Comment(msgspec.Struct, frozen=True, kw_only=True):
+    """A comment that there is."""
+
+    id: int
+    author: str
+    body: str
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do.
+
+    Attributes:
+        update: id of the comment to change; None: make one.
+        delete: older ones of ours, which two runs at the same time have made.
+        stale: a newer run has spoken already: nothing is to be done.
+    """
+
+    update: int | None = None
+    delete: tuple[int, ...] = ()
+    stale: bool = False
+
+
+def mark(key: str, run: int, attempt: int) -> str:
+    """The first line. `key`: of VerdictReport.key()."""
+    return f"<!-- cicd verdict {key} {run}.{attempt} -->"
+
+
+def may_be_ours(body: str, key: str) -> bool:
+    """Whether it begins with the mark; whose it is has to be seen."""
+    found = MARK.match(body)
+    return found is not None and found[1] == key
+
+
+def choose(comments: Iterable[Comment], key: str, me: str, run: int, attempt: int) -> Choice:
+    """Which comment to write: the newest one of ours. `me`: login of the token's owner."""
+    ours = sorted((one for one in comments if one.author == me and may_be_ours(one.body, key)), key=lambda one: one.id)
+    if not ours:
+        return Choice()
+    *older, last = ours
+    said = [(int(found[2]), int(found[3])) for one in ours if (found := MARK.match(one.body))]
+    return Choice(update=last.id, delete=tuple(one.id for one in older), stale=max(said) > (run, attempt))
+
+
+def comment(
+    report: VerdictReport, first_line: str, sha: str, links: Sequence[tuple[str, str]], *, of_a_fork: bool = False
+) -> str:
+    """The comment.
+
+    Args:
+        first_line: of mark().
+        sha: of the commit that was tested.
+        links: text → address, ours.
+        of_a_fork: the report comes from the fork's own run.
+    """
+    page = Page(LONGEST - 1 - NOTE)
+    page.add(first_line)
+    page.add(f"### {'✅' if report.green else '❌'} {inline(headline(report), 300)}")
+    figures_table(page, report)
+    for sentence in what_is_red(report):
+        page.add(sentence)
+    _failures(page, report)
+    told = [f"Commit {sha[:10]}", *(f"[{text}]({address})" for text, address in links)]
+    told += (
+        ["changes are against the branch's last green run"] if any(one.before.tests for one in report.suites) else []
+    )
+    told += ["told by the fork's own run: no proof"] if of_a_fork else []
+    page.add(" · ".join(told))
+    return page.text
+
+
+def _failures(page: Page, report: VerdictReport) -> None:
+    failures = [failure for one in report.suites for failure in one.failures]
+    if not failures:
+        return
+    shown = [failure_row(failure) for failure in failures[:ROWS]]
+    unlisted = report.failed - len(shown)
+    head = "<details><summary>Failures</summary>\n\n| failed | where | what |\n| --- | --- | --- |"
+    rest = f"\n\n… and {counted(unlisted, 'failure')} more, in the check run and {WHERE}." if unlisted > 0 else ""
+    page.add("\n".join([head, *shown]) + rest + "\n\n</details>")
