@@ -11,11 +11,11 @@ from typing import Any, Literal
 import msgspec
 
 from cicd.core.junit import Failure
-from cicd.core.markdown import code, inline, visible
-from cicd.core.page import NOTE, Page, clipped, within
+from cicd.core.markdown import inline, visible
+from cicd.core.page import Page, clipped, within
 from cicd.core.suite import counted
 from cicd.core.verdict_report import SuiteReport, VerdictReport
-from cicd.core.verdict_table import failure_row, figures_table, what_is_red
+from cicd.core.verdict_table import failure_row, figures_table, paragraphs
 
 SUMMARY = 65_535  # characters; we count bytes
 MESSAGE = 64 * 1024  # bytes of an annotation's message, and of its details
@@ -100,17 +100,17 @@ def check_run(report: VerdictReport, workflow: str, *, of_a_fork: bool = False, 
     conclusion: Literal["success", "failure", "neutral"] = "success" if green else "failure"
     if of_a_fork and green:
         conclusion = "neutral"
-    page = Page(SUMMARY - NOTE)
+    page = Page(SUMMARY)
     if of_a_fork:
         page.add("What a fork's own run says of itself. It is no proof: the job of the verdict is what counts.")
     if report.green and not ended_well:
         page.add("The report says green, and the run was no success: it counts as red.")
-    _fill(page, report, len(annotations))
+    summary = _summary(page, report, min(len(annotations), MOST))
     return CheckRun(
         name=report.name(workflow),
         conclusion=conclusion,
         title=clipped(headline(report), TITLE),
-        summary=page.text,
+        summary=summary,
         annotations=tuple(annotations[:MOST]),
     )
 
@@ -126,29 +126,21 @@ def headline(report: VerdictReport) -> str:
     return f"{counted(report.ran, 'test')} passed in {counted(len(report.suites), 'suite')}"
 
 
-def _fill(page: Page, report: VerdictReport, annotated: int) -> None:
-    left_out = report.failed - min(annotated, MOST)
-    figures_table(page, report)
-    for sentence in what_is_red(report):
-        page.add(sentence)
-    if left_out:
-        place = "have no line in the project, or are beyond what one check shows"
-        page.add(f"{counted(left_out, 'failure')} of {report.failed:,} {place}: they are {WHERE}.")
-    for one in report.suites:
-        if one.failures:
-            _failures(page, one)
+def _summary(page: Page, report: VerdictReport, annotated: int) -> str:
+    suites = figures_table(page, report)
+    remarks = paragraphs(page, report)
+    listed = sum(_failures(page, one) for one in report.suites if one.failures)
+    unmarked, unlisted = report.failed - annotated, report.failed - listed
+    lines = f"{counted(unmarked, 'failure')} without a mark on a line" if unmarked > 0 else ""
+    rows = f"{counted(unlisted, 'failure')} not in the table" if unlisted > 0 else ""
+    rest = " and ".join(filter(None, (lines, rows)))
+    return page.end(suites, remarks, f"… {rest}: all of them are {WHERE}." if rest else "")
 
 
-def _failures(page: Page, one: SuiteReport) -> None:
-    """The table, in half of what is left, for tracebacks want some too."""
+def _failures(page: Page, one: SuiteReport) -> int:
+    """The table, in half of what is left, so that every suite has one; gives how many rows it has."""
     head = f"#### {inline(one.suite)}\n\n| failed | where | what |\n| --- | --- | --- |"
-    unlisted = one.failed - len(one.failures)
-    page.add_rows(
-        head,
-        [failure_row(failure) for failure in one.failures],
-        lambda rest: f"… and {counted(rest + unlisted, 'failure')} more, {WHERE}.",
-        page.left // 2,
-    )
+    return page.add_rows(head, [failure_row(failure) for failure in one.failures], most=page.left // 2)
 
 
 def _annotation(failure: Failure, directory: str) -> Annotation | None:
@@ -173,6 +165,3 @@ def _is_inside(path: str) -> bool:
     parts = path.split("/")
     plain = not re.search(r"[\x00-\x1f\x7f\\]", path) and path == visible(path)
     return plain and len(path) <= 1000 and not path.startswith("/") and ".." not in parts and "" not in parts
-
-
-__all__ = ["MOST", "Annotation", "CheckRun", "check_run", "code", "headline"]

@@ -1,8 +1,8 @@
 """A page with an end: parts are added whole, or not at all, and what is left out is counted by whoever adds it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-NOTE = 300  # bytes that are kept for the sentences that count what is left out
+NOTE = 400  # bytes that are kept for the sentences that count what is left out
 
 
 class Page:
@@ -10,12 +10,12 @@ class Page:
     keeps to bytes keeps to both.
 
     Attributes:
-        left: bytes that there still are.
+        left: bytes that there still are, besides NOTE for the end.
     """
 
     def __init__(self, budget: int) -> None:
         self.parts: list[str] = []
-        self.left = budget
+        self.left = budget - NOTE
 
     def add(self, part: str) -> bool:
         """Add a part; False: it does not fit, and was not."""
@@ -26,30 +26,27 @@ class Page:
         self.left -= size
         return True
 
-    def add_rows(self, head: str, rows: Sequence[str], rest: Callable[[int], str], most: int = 0) -> int:
-        """Add as many whole rows as fit into `most` bytes (0: into all that is left), and how many more there are.
+    def add_rows(self, head: str, rows: Sequence[str], *, most: int = 0, tail: str = "") -> int:
+        """Add as many whole rows as fit into `most` bytes (0: into all that is left); gives how many.
 
         Args:
             head: what stands over them; without room for one row nothing is added.
-            rest: the sentence for so many rows that are left out.
-
-        Gives how many rows are shown.
+            tail: what stands below them.
         """
-        room = min(self.left, most or self.left) - len(head.encode()) - NOTE
+        room = min(self.left, most or self.left) - len(head.encode()) - len(tail.encode()) - 4
         shown: list[str] = []
         for row in rows:
             room -= len(row.encode()) + 1
             if room < 0:
                 break
             shown.append(row)
-        missing = len(rows) - len(shown)
-        text = "\n".join([head, *shown]) if shown else ""
-        told = "\n\n".join(filter(None, (text, rest(missing) if missing else "")))
-        return len(shown) if told and self.add(told) else 0
+        whole = "\n".join([head, *shown]) + (f"\n\n{tail}" if tail else "")
+        return len(shown) if shown and self.add(whole) else 0
 
-    @property
-    def text(self) -> str:
-        return "\n\n".join(self.parts)
+    def end(self, *sentences: str) -> str:
+        """The page, with what is left out told at its end, for which NOTE bytes are kept."""
+        told = " ".join(filter(None, sentences))
+        return "\n\n".join([*self.parts, *([told] if told else [])])
 
 
 def within(text: str, most: int) -> str:

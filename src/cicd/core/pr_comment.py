@@ -11,10 +11,10 @@ import msgspec
 
 from cicd.core.check_run import WHERE, headline
 from cicd.core.markdown import inline
-from cicd.core.page import NOTE, Page
+from cicd.core.page import Page
 from cicd.core.suite import counted
 from cicd.core.verdict_report import VerdictReport
-from cicd.core.verdict_table import failure_row, figures_table, what_is_red
+from cicd.core.verdict_table import failure_row, figures_table, paragraphs
 
 LONGEST = 65_536  # characters; we count bytes
 ROWS = 20  # failures; a comment is read beside a conversation, and the check run has the others
@@ -75,28 +75,23 @@ def comment(
         links: text → address, ours.
         of_a_fork: the report comes from the fork's own run.
     """
-    page = Page(LONGEST - 1 - NOTE)
-    page.add(first_line)
-    page.add(f"### {'✅' if report.green else '❌'} {inline(headline(report), 300)}")
-    figures_table(page, report)
-    for sentence in what_is_red(report):
-        page.add(sentence)
-    _failures(page, report)
     told = [f"Commit {sha[:10]}", *(f"[{text}]({address})" for text, address in links)]
     told += (
         ["changes are against the branch's last green run"] if any(one.before.tests for one in report.suites) else []
     )
     told += ["told by the fork's own run: no proof"] if of_a_fork else []
-    page.add(" · ".join(told))
-    return page.text
+    foot = " · ".join(told)
+    page = Page(LONGEST - 1 - len(foot.encode()) - 2)
+    page.add(first_line)
+    page.add(f"### {'✅' if report.green else '❌'} {inline(headline(report), 300)}")
+    suites, remarks = figures_table(page, report), paragraphs(page, report)
+    unlisted = report.failed - _failures(page, report)
+    rest = f"… and {counted(unlisted, 'failure')} more, in the check run and {WHERE}." if unlisted > 0 else ""
+    return f"{page.end(suites, remarks, rest)}\n\n{foot}"
 
 
-def _failures(page: Page, report: VerdictReport) -> None:
-    failures = [failure for one in report.suites for failure in one.failures]
-    if not failures:
-        return
-    shown = [failure_row(failure) for failure in failures[:ROWS]]
-    unlisted = report.failed - len(shown)
+def _failures(page: Page, report: VerdictReport) -> int:
+    """The first failures, folded; gives how many."""
+    rows = [failure_row(failure) for one in report.suites for failure in one.failures]
     head = "<details><summary>Failures</summary>\n\n| failed | where | what |\n| --- | --- | --- |"
-    rest = f"\n\n… and {counted(unlisted, 'failure')} more, in the check run and {WHERE}." if unlisted > 0 else ""
-    page.add("\n".join([head, *shown]) + rest + "\n\n</details>")
+    return page.add_rows(head, rows[:ROWS], tail="</details>")

@@ -9,11 +9,20 @@ from cicd.core.suite import counted
 from cicd.core.verdict_report import SuiteReport, VerdictReport
 
 
-def figures_table(page: Page, report: VerdictReport) -> None:
-    """One row for each suite, with the change against the branch's last green run."""
+def figures_table(page: Page, report: VerdictReport) -> str:
+    """One row for each suite, red ones first, with the change against the branch's last green run; and what to say of
+    those without room."""
     head = "| suite | | tests | failed | longest shard | coverage |\n| --- | --- | ---: | ---: | ---: | ---: |"
     rows = [_row(one) for one in sorted(report.suites, key=lambda one: one.green)]
-    page.add_rows(head, rows, lambda rest: f"… and {counted(rest, 'suite')} more, in the run's summary.")
+    missing = len(rows) - page.add_rows(head, rows, most=page.left // 2)
+    return f"… and {counted(missing, 'suite')} more." if missing else ""
+
+
+def paragraphs(page: Page, report: VerdictReport) -> str:
+    """What is red, flaky or excused; and what to say of what has no room."""
+    told = list(what_is_red(report))
+    missing = sum(not page.add(paragraph) for paragraph in told)
+    return f"{counted(missing, 'remark')} more in the run's summary." if missing else ""
 
 
 def _row(one: SuiteReport) -> str:
