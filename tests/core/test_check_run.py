@@ -15,7 +15,7 @@ from tests.core.told import failed, reports, small
 CI = ".github/workflows/ci.yml"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(reports())
 def test_every_request_keeps_to_the_limits(report: VerdictReport) -> None:
     check = check_run(report, CI)
@@ -41,13 +41,13 @@ def test_every_request_keeps_to_the_limits(report: VerdictReport) -> None:
             assert ".." not in mark["path"].split("/")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(reports())
 def test_what_is_not_shown_is_counted(report: VerdictReport) -> None:
     check = check_run(report, CI)
     unmarked = report.failed - len(check.annotations)
-    told = re.search(r"… (?:([\d,]+) failures? without a mark)?", check.summary[-400:])
     if unmarked:
+        told = re.search(r"([\d,]+) failures? without a mark", check.summary[-400:])
         assert told
         assert told[1] == f"{unmarked:,}"
     rows = sum(1 for line in check.summary.splitlines() if line.startswith("| <code>") and line.count(" | ") == 2)

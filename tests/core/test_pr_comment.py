@@ -22,7 +22,7 @@ def told(report: VerdictReport, **given: bool) -> str:
     return comment(report, mark(KEY, 7, 1), "a" * 40, links, **given)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(reports(), st.booleans())
 def test_it_keeps_to_the_limit_and_text_stays_text(report: VerdictReport, of_a_fork: bool) -> None:
     text = told(report, of_a_fork=of_a_fork)
