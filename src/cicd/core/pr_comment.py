@@ -22,10 +22,9 @@ MARK = re.compile(r"\A<!-- cicd verdict ([0-9a-f]{16}) (\d{1,18})\.(\d{1,9}) -->
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True):
-    """A comment that there is."""
+    """A comment of the token's owner. Anybody can quote the mark: those of others are none of ours."""
 
     id: int
-    author: str
     body: str
 
 
@@ -54,9 +53,9 @@ def may_be_ours(body: str, key: str) -> bool:
     return found is not None and found[1] == key
 
 
-def choose(comments: Iterable[Comment], key: str, me: str, run: int, attempt: int) -> Choice:
-    """Which comment to write: the newest one of ours. `me`: login of the token's owner."""
-    ours = sorted((one for one in comments if one.author == me and may_be_ours(one.body, key)), key=lambda one: one.id)
+def choose(comments: Iterable[Comment], key: str, run: int, attempt: int) -> Choice:
+    """Which comment to write: the newest one of ours with the mark."""
+    ours = sorted((one for one in comments if may_be_ours(one.body, key)), key=lambda one: one.id)
     if not ours:
         return Choice()
     *older, last = ours
