@@ -145,6 +145,7 @@ class RunSuite:
     junit: str = given("Path of the JUnit report that the command writes; empty: pytest is told to write one.")
     coverage: str = given("Least line coverage in percent; empty: the config's gate; `none`: not measured.")
     timeout: str = given("Minutes after which the command is ended; empty: the config's, else 60.")
+    workers: str = given("How many of pytest-xdist's workers, or `auto`; empty: the config's, else 1.")
     plan: str = given(
         "`true`: plan the suites named in `suite` (empty: all of the config) and run none; else the plan to follow,"
         " which such a step has given."

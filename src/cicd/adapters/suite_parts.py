@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cicd.adapters.suite_share import COVERAGE, PART, RECEIPT
+from cicd.adapters.shard_folder import COVERAGE, PART, RECEIPT
 from cicd.core.covered_lines import Lines, read_lines
 from cicd.core.part import Part, read_part
 from cicd.core.receipt import Receipt, read_receipt

@@ -18,7 +18,7 @@ from cicd.errors import Interrupted, ReportInvalid
 Start = Callable[..., Completed]  # process.run, or a fake
 # SIGINT first: it makes pytest write the report of what has ended so far. All within 5 s: a cancelled job gives 10.
 ENDING = ((signal.SIGINT, 3.0), (signal.SIGTERM, 1.0), (signal.SIGKILL, 0.5))
-ASK = "import importlib.util as u; print('has', *[n for n in ('pytest_cov', 'coverage') if u.find_spec(n)])"
+ASK = "import importlib.util as u; print('has', *[n for n in ('pytest_cov', 'coverage', 'xdist') if u.find_spec(n)])"
 MARK = "CICD_SUITE"  # in the environment of all that a suite starts: servers and daemons end with it
 LARGEST_INI = 1024 * 1024
 
@@ -46,7 +46,7 @@ def interpreter(command: Command, env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def modules(python: tuple[str, ...], start: Start, env: Mapping[str, str], cwd: Path) -> list[str]:
-    """Which of pytest-cov and coverage the interpreter has."""
+    """Which of pytest-cov, coverage and pytest-xdist the interpreter has."""
     done = start([*python, "-c", ASK], env=env, cwd=cwd, check=False, timeout=60)
     lines = [line for line in done.output.splitlines() if line.startswith("has")]
     return lines[-1].split()[1:] if lines and not done.code else []

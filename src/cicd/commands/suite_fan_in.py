@@ -15,10 +15,10 @@ from cicd.core.config import Config
 from cicd.core.gates import CoverageGate
 from cicd.core.history import History, learned
 from cicd.core.results import Result
-from cicd.core.suite import counted
 from cicd.core.suite_plan import SuitePlan, read_plan
 from cicd.core.suite_verdict import SuiteVerdict, verdict_of
 from cicd.core.verdict_summary import verdict_summary
+from cicd.core.words import counted
 from cicd.errors import UsageError
 
 READS_ONLY = ("pull_request", "pull_request_target")  # events whose runs keep nothing for others

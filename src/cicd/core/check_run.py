@@ -13,9 +13,9 @@ import msgspec
 from cicd.core.junit import Failure
 from cicd.core.markdown import inline, visible
 from cicd.core.page import Page, clipped, within
-from cicd.core.suite import counted
 from cicd.core.verdict_report import SuiteReport, VerdictReport
 from cicd.core.verdict_table import failure_row, figures_table, paragraphs
+from cicd.core.words import counted
 
 SUMMARY = 65_535  # characters; we count bytes
 MESSAGE = 64 * 1024  # bytes of an annotation's message, and of its details

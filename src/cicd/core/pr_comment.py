@@ -12,9 +12,9 @@ import msgspec
 from cicd.core.check_run import WHERE, headline
 from cicd.core.markdown import inline
 from cicd.core.page import Page
-from cicd.core.suite import counted
 from cicd.core.verdict_report import VerdictReport
 from cicd.core.verdict_table import failure_row, figures_table, paragraphs
+from cicd.core.words import counted
 
 LONGEST = 65_536  # characters; we count bytes
 ROWS = 20  # failures; a comment is read beside a conversation, and the check run has the others

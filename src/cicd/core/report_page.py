@@ -11,9 +11,9 @@ from cicd.core.junit import Failure, Timing
 from cicd.core.markdown import visible
 from cicd.core.page import clipped, within
 from cicd.core.report_picture import bars
-from cicd.core.suite import counted
 from cicd.core.verdict_report import DURATIONS, SuiteReport, VerdictReport
 from cicd.core.verdict_table import change, seconds_changed
+from cicd.core.words import counted
 
 LARGEST = 4 * 1024 * 1024  # bytes of the failures of a page
 DETAILS = 16 * 1024  # bytes of one traceback

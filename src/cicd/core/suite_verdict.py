@@ -11,9 +11,9 @@ from cicd.core.flaky import Quarantined, Sorted, sort_failures
 from cicd.core.gates import CoverageGate
 from cicd.core.part import Part, merged
 from cicd.core.receipt import RED, Receipt
-from cicd.core.suite import Outcome, judge, too_slow
+from cicd.core.suite import Outcome, judge_gates, judge_tests
 from cicd.core.suite_plan import SuitePlan
-from cicd.errors import CicdError, CoverageTooLow, NoTests, SuiteIncomplete, TestsFailed
+from cicd.errors import CicdError, NoTests, SuiteIncomplete, TestsFailed
 
 
 class SuiteVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +143,7 @@ def _outcome(suite: str, parts: Sequence[Part], gate: CoverageGate) -> Outcome:
         is_pytest=worst.is_pytest,
         report=merged([part.report for part in parts]),
         coverage=gate,
+        judged=tuple(one for part in parts for one in part.judged),
         timed_out=any(part.timed_out for part in parts),
         interrupted=any(part.interrupted for part in parts),
     )
@@ -159,11 +160,11 @@ def _error(
     if own and not (isinstance(proof, Whole) and sorted_ and excused(proof, sorted_, parts)):
         first = own[0]
         if isinstance(first, TestsFailed) and outcome.report and len(parts) > 1:
-            return judge(msgspec.structs.replace(outcome, coverage=CoverageGate())) or first
+            return judge_tests(outcome) or first
         return first
     if not outcome.seen.ran and not own:
-        return judge(msgspec.structs.replace(outcome, coverage=CoverageGate()))
-    return _coverage_error(outcome) or too_slow(outcome.suite, [one for part in parts for one in part.judged])
+        return judge_tests(outcome)
+    return judge_gates(outcome)
 
 
 def excused(whole: Whole, found: Sorted, parts: Sequence[Part]) -> bool:
@@ -181,9 +182,18 @@ def excused(whole: Whole, found: Sorted, parts: Sequence[Part]) -> bool:
     )
 
 
+def excused_alone(part: Part, receipt: Receipt | None, quarantine: Sequence[Quarantined], today: date) -> bool:
+    """The same for one shard: whether nothing is red in it but failures in quarantine."""
+    if receipt is None or not receipt.red or receipt.errors or not receipt.ended:
+        return False
+    if part.code not in (0, 1) or part.timed_out or part.report.failed != len(receipt.red):
+        return False
+    return not sort_failures(receipt.red, [], quarantine, today).failed
+
+
 def _own(part: Part) -> CicdError | None:
     """Why a shard alone is red. Coverage, and whether any test ran at all, are the whole suite's."""
-    found = None if part.empty else judge(msgspec.structs.replace(part.outcome, coverage=CoverageGate()))
+    found = None if part.empty else judge_tests(part.outcome)
     return None if isinstance(found, NoTests) and part.shards > 1 and not part.code else found
 
 
@@ -201,11 +211,3 @@ def _covered(gate: CoverageGate, lines: Mapping[int, Mapping[str, Lines]], parts
         return msgspec.structs.replace(gate, why=f"shard {unseen[0]} left no coverage report")
     found = total(together(lines.values()))
     return msgspec.structs.replace(gate, found=found, why="" if found else "no shard measured anything")
-
-
-def _coverage_error(outcome: Outcome) -> CoverageTooLow | None:
-    gate = outcome.coverage
-    if gate.passed:
-        return None
-    sentence = f"{outcome.suite}: {gate.sentence[0].lower()}{gate.sentence[1:]}"
-    return CoverageTooLow(sentence, cause=gate.why, next_step="test what is not covered yet")

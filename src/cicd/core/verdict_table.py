@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from cicd.core.junit import Failure
 from cicd.core.markdown import code, inline
 from cicd.core.page import Page
-from cicd.core.suite import counted
 from cicd.core.verdict_report import SuiteReport, VerdictReport
+from cicd.core.words import counted
 
 
 def figures_table(page: Page, report: VerdictReport) -> str:
