@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cicd.adapters.shard_folder import COVERAGE, PART, RECEIPT
+from cicd.adapters.shard_folder import COVERAGE, JUNIT, PART, RECEIPT
 from cicd.core.covered_lines import Lines, read_lines
 from cicd.core.part import Part, read_part
 from cicd.core.receipt import Receipt, read_receipt
@@ -26,11 +26,9 @@ class Left:
 
     def lines(self, plan: SuitePlan) -> tuple[dict[int, dict[str, Lines]], list[str]]:
         """Shard → the lines that its newest attempt covered; and what cannot be read, in sentences."""
-        place = {id(part): folder for part, folder in zip(self.parts, self.folders, strict=True)}
-        chosen = newest(part for part in self.parts if part.suite == plan.suite and part.plan == plan.digest)
         found, wrong = dict[int, dict[str, Lines]](), list[str]()
-        for shard, part in chosen.items():
-            path = place[id(part)] / COVERAGE
+        for shard, folder in self._newest(plan).items():
+            path = folder / COVERAGE
             if not path.is_file():
                 continue
             try:
@@ -38,6 +36,21 @@ class Left:
             except ReportInvalid as error:
                 wrong.append(str(error))
         return found, wrong
+
+    def junits(self, plan: SuitePlan) -> list[tuple[str, Path]]:
+        """Name of each shard, and the JUnit report of its newest attempt, where it has left one."""
+        count = plan.assignment.shards
+        named = [
+            (f"{plan.suite} {shard}/{count}" if count > 1 else plan.suite, folder / JUNIT)
+            for shard, folder in self._newest(plan).items()
+        ]
+        return [(name, path) for name, path in named if path.is_file()]
+
+    def _newest(self, plan: SuitePlan) -> dict[int, Path]:
+        """Shard → folder of its newest attempt."""
+        place = {id(part): folder for part, folder in zip(self.parts, self.folders, strict=True)}
+        chosen = newest(part for part in self.parts if part.suite == plan.suite and part.plan == plan.digest)
+        return {shard: place[id(part)] for shard, part in chosen.items()}
 
 
 def read_parts(folder: Path) -> tuple[Left, list[str]]:

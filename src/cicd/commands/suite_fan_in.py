@@ -1,7 +1,7 @@
 """run-suite with `parts`: one verdict over all suites and shards of a plan; and what later runs learn of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,13 +10,16 @@ import msgspec
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.suite_history import load, save
 from cicd.adapters.suite_parts import Left, read_parts
+from cicd.commands.suite_reports import directory_of, told
 from cicd.contract import RunSuite
 from cicd.core.config import Config
+from cicd.core.covered_lines import Lines, together
 from cicd.core.gates import CoverageGate
 from cicd.core.history import History, learned
 from cicd.core.results import Result
 from cicd.core.suite_plan import SuitePlan, read_plan
 from cicd.core.suite_verdict import SuiteVerdict, verdict_of
+from cicd.core.verdict_report import report_of
 from cicd.core.verdict_summary import verdict_summary
 from cicd.core.words import counted
 from cicd.errors import UsageError
@@ -41,19 +44,30 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     history, damaged = load(Path(inputs.history) if inputs.history else None)
     if damaged:
         runner.annotate("warning", damaged, title="cicd")
-    verdicts = [_verdict(config, one, left) for one in plan.suites]
+    covered = [left.lines(one) for one in plan.suites]
+    verdicts = [_verdict(config, one, left, *found) for one, found in zip(plan.suites, covered, strict=True)]
     if inputs.history and runner.env.get("GITHUB_EVENT_NAME", "") not in READS_ONLY:
         try:
             save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
         except UsageError as error:  # the verdict stands without it
             runner.annotate("warning", str(error), title="cicd")
-    return report(verdicts, history)
+    result = report(verdicts, history)
+    asked = inputs.suite.translate(str.maketrans('[]",', "    ")).split()
+    outputs = told(
+        report_of(verdicts, history, asked, directory_of(inputs, runner)),
+        [one for suite in plan.suites for one in left.junits(suite)],
+        together(lines for found, _ in covered for lines in found.values()),
+        inputs,
+        runner,
+    )
+    return msgspec.structs.replace(result, outputs={**result.outputs, **outputs})
 
 
-def _verdict(config: Config, plan: SuitePlan, left: Left) -> SuiteVerdict:
+def _verdict(
+    config: Config, plan: SuitePlan, left: Left, lines: Mapping[int, Mapping[str, Lines]], wrong: Sequence[str]
+) -> SuiteVerdict:
     suite = config.suites.get(plan.suite)
     gate = CoverageGate(wanted=True, least=config.gates.coverage) if suite and suite.coverage else CoverageGate()
-    lines, wrong = left.lines(plan)
     if wrong:
         gate = msgspec.structs.replace(gate, why=wrong[0])
     return verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, datetime.now(UTC).date())

@@ -24,6 +24,7 @@ TITLE = 255  # characters
 PER_REQUEST = 50  # annotations
 REQUEST = 768 * 1024  # bytes of a request's annotations
 MOST = 500  # annotations of a check: ten requests
+NOT_BELIEVED = "The report says green, and the run was no success: it counts as red."
 WHERE = "in junit.xml and report.html of the run's artifacts"
 
 Level = Literal["notice", "warning", "failure"]
@@ -86,13 +87,16 @@ def _chunks(annotations: Sequence[Annotation]) -> Iterator[list[dict[str, Any]]]
         yield chunk
 
 
-def check_run(report: VerdictReport, workflow: str, *, of_a_fork: bool = False, ended_well: bool = True) -> CheckRun:
+def check_run(
+    report: VerdictReport, workflow: str, *, of_a_fork: bool = False, ended_well: bool = True, most: int = MOST
+) -> CheckRun:
     """The check run of a verdict.
 
     Args:
         workflow: path of its file.
         of_a_fork: the report comes from the fork's own run, and proves nothing: green is `neutral`.
         ended_well: whether the run as a whole was a success; a report that says more than its run is not believed.
+        most: annotations.
     """
     failures = [(one, failure) for one in report.suites for failure in one.failures]
     annotations = [found for _, failure in failures if (found := _annotation(failure, report.directory))]
@@ -104,14 +108,14 @@ def check_run(report: VerdictReport, workflow: str, *, of_a_fork: bool = False, 
     if of_a_fork:
         page.add("What a fork's own run says of itself. It is no proof: the job of the verdict is what counts.")
     if report.green and not ended_well:
-        page.add("The report says green, and the run was no success: it counts as red.")
-    summary = _summary(page, report, min(len(annotations), MOST))
+        page.add(NOT_BELIEVED)
+    summary = _summary(page, report, min(len(annotations), most))
     return CheckRun(
         name=report.name(workflow),
         conclusion=conclusion,
         title=clipped(headline(report), TITLE),
         summary=summary,
-        annotations=tuple(annotations[:MOST]),
+        annotations=tuple(annotations[:most]),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from cicd.core.check_run import WHERE, headline
+from cicd.core.check_run import NOT_BELIEVED, WHERE, headline
 from cicd.core.markdown import inline
 from cicd.core.page import Page
 from cicd.core.verdict_report import VerdictReport
@@ -64,7 +64,13 @@ def choose(comments: Iterable[Comment], key: str, run: int, attempt: int) -> Cho
 
 
 def comment(
-    report: VerdictReport, first_line: str, sha: str, links: Sequence[tuple[str, str]], *, of_a_fork: bool = False
+    report: VerdictReport,
+    first_line: str,
+    sha: str,
+    links: Sequence[tuple[str, str]],
+    *,
+    of_a_fork: bool = False,
+    ended_well: bool = True,
 ) -> str:
     """The comment.
 
@@ -72,7 +78,7 @@ def comment(
         first_line: of mark().
         sha: of the commit that was tested.
         links: text → address, ours.
-        of_a_fork: the report comes from the fork's own run.
+        of_a_fork: the report comes from the fork's own run; `ended_well`: whether that was a success.
     """
     told = [f"Commit {sha[:10]}", *(f"[{text}]({address})" for text, address in links)]
     told += (
@@ -82,7 +88,9 @@ def comment(
     foot = " · ".join(told)
     page = Page(LONGEST - 1 - len(foot.encode()) - 2)
     page.add(first_line)
-    page.add(f"### {'✅' if report.green else '❌'} {inline(headline(report), 300)}")
+    page.add(f"### {'✅' if report.green and ended_well else '❌'} {inline(headline(report), 300)}")
+    if report.green and not ended_well:
+        page.add(NOT_BELIEVED)
     suites, remarks = figures_table(page, report), paragraphs(page, report)
     unlisted = report.failed - _failures(page, report)
     rest = f"… and {counted(unlisted, 'failure')} more, in the check run and {WHERE}." if unlisted > 0 else ""
