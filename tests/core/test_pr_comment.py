@@ -68,3 +68,9 @@ def body(run: int, attempt: int = 1, key: str = KEY) -> str:
 def test_which_one(comments: list[tuple[int, str]], wanted: Choice) -> None:
     given = [Comment(id=number, body=text) for number, text in comments]
     assert choose(given, KEY, 7, 1) == wanted
+
+
+def test_the_mark_is_found_again() -> None:
+    key = small().key(".github/workflows/ci.yml")
+    text = comment(small(), mark(key, 7, 1), "a" * 40, [])
+    assert choose([Comment(id=1, body=text)], key, 8, 1) == Choice(update=1)

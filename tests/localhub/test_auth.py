@@ -18,7 +18,9 @@ def test_wrong_token_and_none(hub: Hub) -> None:
     assert hub.caller(None).get(R, 401)["message"] == "Requires authentication"
     assert hub.caller(None).get("/repos/acme/unknown", 401)["message"] == "Requires authentication"
     assert hub.caller(None).call("GET", "/meta").status == 200
-    assert hub.caller(None).call("POST", "/graphql", {"query": "{viewer{login}}"}).status == 401
+    assert (
+        hub.caller(None).call("POST", "/graphql", {"query": '{repository(owner:"acme",name:"shop"){id}}'}).status == 401
+    )
 
 
 def test_ways_to_send_a_token(hub: Hub) -> None:
@@ -43,7 +45,7 @@ NEEDS = [
     ("GET", f"{R}/commits/main/status", "statuses", "read", None),
     ("POST", f"{R}/check-runs", "checks", "write", {"name": "a", "head_sha": "main"}),
     ("POST", f"{R}/issues", "issues", "write", {"title": "a"}),
-    ("POST", "/graphql", "deployments", "read", {"query": "{viewer{login}}"}),
+    ("POST", "/graphql", "deployments", "read", {"query": '{repository(owner:"acme",name:"shop"){id}}'}),
 ]
 
 

@@ -121,7 +121,7 @@ class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def key(self, workflow: str) -> str:
         """By which what was published of an earlier run is found again. `workflow`: path of its file."""
-        return digest([workflow, self.asked, self.directory])[:16]
+        return digest([workflow, self.asked, self.directory]).rpartition(":")[2][:16]
 
     def name(self, workflow: str) -> str:
         """`cicd ci: unit integration`, of the check."""
