@@ -38,7 +38,12 @@ class Job:
     said: str = ""
 
     def give(
-        self, tests: int = 3, failures: int = 0, *, permissions: dict[str, str] | None = None, **env: str
+        self,
+        env: dict[str, str] | None = None,
+        *,
+        tests: int = 3,
+        failures: int = 0,
+        permissions: dict[str, str] | None = None,
     ) -> Result:
         """The verdict of so many tests."""
         parts = self.folder / f"parts-{len(list(self.folder.iterdir()))}"
