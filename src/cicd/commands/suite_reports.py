@@ -4,6 +4,8 @@ None of it changes the verdict: what cannot be written or published is told, and
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,20 +67,30 @@ def told(
         lines: that were covered, of all suites.
     """
     outputs = {"report": "", "handover": ""}
-    folder = runner.temp / REPORTS
     try:
+        folder = _folder(runner, REPORTS)
         about = " · ".join(filter(None, (runner.repository, runner.sha[:10], runner.run_url)))
         for sentence in write_reports(report, about, junits, lines, folder):
             runner.annotate("warning", sentence, title="cicd")
         outputs["report"] = str(folder)
         if inputs.publish.strip().lower() == "true" and not publish_own(report, inputs.token, runner):
-            leave(report, runner.temp / HANDOVER)
-            outputs["handover"] = str(runner.temp / HANDOVER)
+            outputs["handover"] = str(_folder(runner, HANDOVER))
+            leave(report, Path(outputs["handover"]))
     except OSError as error:
         runner.annotate("warning", f"The reports cannot be written: {error}", title="cicd")
     except Exception as error:  # a mistake of ours in a report is none of the project's tests
         runner.annotate("warning", f"A bug in cicd: the reports are not whole: {error!r}"[:2000], title="cicd")
     return outputs
+
+
+def _folder(runner: Runner, name: str) -> Path:
+    """An empty folder of the job, or where there is none, one that nobody else can have made. Raises OSError."""
+    if not runner.env.get("RUNNER_TEMP"):
+        return Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    folder = runner.temp / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def publish_own(report: VerdictReport, token: str, runner: Runner) -> bool:
