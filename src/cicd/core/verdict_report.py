@@ -7,6 +7,7 @@ hostile then. There is no commit, no pull request and no address in it: whoever 
 import bisect
 import math
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Annotated
 
 import msgspec
@@ -125,7 +126,7 @@ class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def name(self, workflow: str) -> str:
         """`cicd ci: unit integration`, of the check."""
-        stem = workflow.rpartition("/")[2].rpartition(".")[0] or "suites"
+        stem = PurePosixPath(workflow).stem or "suites"
         where = f" in {self.directory}" if self.directory else ""
         words = f": {' '.join(self.asked)}" if self.asked else ""
         return f"cicd {stem}{where}{words}"[:100]
