@@ -51,7 +51,8 @@ class Site:
         path = self.folder.parent / "event.json"
         path.write_text(json.dumps(about))
         names = {"GITHUB_API_URL": self.url, "GITHUB_SERVER_URL": self.url, "GITHUB_REPOSITORY": "acme/tiny"}
-        env = {**names, "GITHUB_RUN_ID": str(run)}
+        ref = "acme/tiny/.github/workflows/ci.yml@refs/pull/1/merge"  # act does not tell it
+        env = {**names, "GITHUB_RUN_ID": str(run), "GITHUB_WORKFLOW_REF": ref}
         workflow = ".github/workflows/" + ("report.yml" if event == "workflow_run" else "ci.yml")
         given = ["--eventpath", str(path), "--workflows", workflow]
         return self.act(self.folder, event, *given, env=env, secrets={"GITHUB_TOKEN": token})
