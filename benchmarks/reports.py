@@ -1,7 +1,8 @@
 """How long a verdict takes to all of its reports, against LocalHub: files, check run and comment.
 
-`python -m benchmarks.reports` prints one line of JSON for each size: seconds from the parts that the jobs have left to the
-last answer of LocalHub, seconds of the parts' own reading of JUnit, calls, and the largest memory in MiB. Every size is a process of its own.
+`PYTHONPATH=.:src python -m benchmarks.reports` prints a line of JSON for each size: seconds of reading the JUnit report
+once, as the job does; seconds from what the jobs have left to LocalHub's last answer; calls; the most memory in MiB.
+Every size is a process of its own.
 """
 
 import argparse

@@ -3,13 +3,17 @@
 import json
 import re
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 
 from cicd.core.check_run import MOST, SUMMARY, check_run
-from cicd.core.junit import Failure
-from cicd.core.verdict_report import VerdictReport, read_verdict_report, report_text
-from cicd.errors import ReportInvalid
+from cicd.core.history import History
+from cicd.core.junit import Failure, Report
+from cicd.core.suite import Outcome
+from cicd.core.suite_verdict import SuiteVerdict
+from cicd.core.verdict_report import LARGEST, Mark, VerdictReport, read_verdict_report, report_of, report_text
+from cicd.errors import ReportInvalid, UsageError
 from tests.core.told import failed, reports, small
 
 CI = ".github/workflows/ci.yml"
@@ -44,6 +48,7 @@ def test_every_request_keeps_to_the_limits(report: VerdictReport) -> None:
 @settings(max_examples=40, deadline=None)
 @given(reports())
 def test_what_is_not_shown_is_counted(report: VerdictReport) -> None:
+    report = msgspec.structs.replace(report, marks=[], marked=0)
     check = check_run(report, CI)
     unmarked = report.failed - len(check.annotations)
     if unmarked:
@@ -61,6 +66,24 @@ def test_fifty_annotations_a_request(number: int, requests: int) -> None:
     assert len(list(check.requests("a" * 40, "", "1"))) == requests
     if number > MOST:
         assert "99,500 failures without a mark on a line" in check.summary
+
+
+def test_remarks_come_after_failures_and_are_counted() -> None:
+    marks = [Mark(path="a.py", line=n, level="warning", title=f"rule {n}", message="look") for n in range(400)]
+    report = msgspec.structs.replace(failed(300), marks=[*marks, Mark(path="/etc/passwd")], marked=1_000)
+    check = check_run(report, CI)
+    assert [one.annotation_level for one in check.annotations] == ["failure"] * 300 + ["warning"] * 200
+    assert check.summary.endswith("… 800 remarks more on lines.")
+
+
+def test_tracebacks_have_a_bound_in_sum() -> None:
+    failures = tuple(Failure(test=f"t{n}", text="ü" * 10_000, file="a.py", line=1) for n in range(1_000))
+    report = Report(tests=1_000, failed=1_000, failures=failures)
+    outcome = Outcome(suite="unit", command="x", code=1, seconds=1, limit=1, is_pytest=False, report=report)
+    told = report_of([SuiteVerdict(suite="unit", error=UsageError("red"), outcome=outcome)] * 10, History())
+    assert len(report_text(told)) < LARGEST
+    assert told.suites[0].failures[0].text.startswith("…\nü")
+    assert told.suites[9].failures[999].text == ""
 
 
 def test_a_green_one() -> None:

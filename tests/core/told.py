@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cicd.core.history import Figures
 from cicd.core.junit import Failure, Timing
-from cicd.core.verdict_report import Excused, FlakyTest, SuiteReport, VerdictReport
+from cicd.core.verdict_report import Excused, FlakyTest, Mark, SuiteReport, VerdictReport
 
 HOSTILE = st.sampled_from(
     [
@@ -62,7 +62,12 @@ def suites(draw: st.DrawFn) -> SuiteReport:
 @st.composite
 def reports(draw: st.DrawFn) -> VerdictReport:
     made = draw(st.lists(suites(), min_size=1, max_size=3)) * draw(st.sampled_from([1, 1, 1, 20]))
-    return VerdictReport(suites=made, asked=draw(st.lists(NAME, max_size=2)), directory=draw(NAME))
+    paths = st.one_of(st.just("a.py"), NAME)
+    levels = st.sampled_from(["notice", "warning", "failure"])
+    mark = st.builds(Mark, path=paths, line=st.integers(0, 10**9), level=levels, title=NAME, message=TEXT)
+    marks = draw(st.lists(mark, max_size=3)) * draw(st.sampled_from([1, 1, 60]))
+    given: dict[str, Any] = {"marks": marks, "marked": len(marks) + draw(st.integers(0, 5))}
+    return VerdictReport(suites=made, asked=draw(st.lists(NAME, max_size=2)), directory=draw(NAME), **given)
 
 
 def small(**given: Any) -> VerdictReport:

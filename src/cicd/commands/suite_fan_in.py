@@ -45,7 +45,7 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     if damaged:
         runner.annotate("warning", damaged, title="cicd")
     covered = [left.lines(one) for one in plan.suites]
-    verdicts = [_verdict(config, one, left, *found) for one, found in zip(plan.suites, covered, strict=True)]
+    verdicts = [_verdict(config, one, left, found, plan.sha) for one, found in zip(plan.suites, covered, strict=True)]
     if inputs.history and runner.env.get("GITHUB_EVENT_NAME", "") not in READS_ONLY:
         try:
             save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
@@ -64,13 +64,19 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
 
 
 def _verdict(
-    config: Config, plan: SuitePlan, left: Left, lines: Mapping[int, Mapping[str, Lines]], wrong: Sequence[str]
+    config: Config,
+    plan: SuitePlan,
+    left: Left,
+    covered: tuple[Mapping[int, Mapping[str, Lines]], Sequence[str]],
+    sha: str,
 ) -> SuiteVerdict:
     suite = config.suites.get(plan.suite)
     gate = CoverageGate(wanted=True, least=config.gates.coverage) if suite and suite.coverage else CoverageGate()
+    lines, wrong = covered
     if wrong:
         gate = msgspec.structs.replace(gate, why=wrong[0])
-    return verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    return verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, today, sha)
 
 
 def _learned(history: History, plans: Sequence[SuitePlan], verdicts: Sequence[SuiteVerdict], runner: Runner) -> History:

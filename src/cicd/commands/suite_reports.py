@@ -153,7 +153,8 @@ def _is_forbidden(error: CicdError) -> bool:
 def _warning(failed: Mapping[str, CicdError]) -> str:
     forbidden = [NEEDS[what] for what, error in failed.items() if _is_forbidden(error)]
     others = [str(error) for error in failed.values() if not _is_forbidden(error)]
-    lacking = f"the job's token lacks {' and '.join(forbidden)}" if forbidden else ""
+    said = next((error for error in failed.values() if _is_forbidden(error)), None)
+    lacking = f"the job's token lacks {' and '.join(forbidden)} ({said.what})" if said else ""
     next_step = "give the calling job these `permissions`, or `publish: false`" if forbidden else ""
     parts = ["The verdict stands, and is not published in full", "; ".join(filter(None, (lacking, *others)))]
     return f"{': '.join(parts).rstrip('.')}.{f' Next: {next_step}.' if next_step else ''}"

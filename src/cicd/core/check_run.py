@@ -13,13 +13,12 @@ import msgspec
 from cicd.core.junit import Failure
 from cicd.core.markdown import inline, visible
 from cicd.core.page import Page, clipped, within
-from cicd.core.verdict_report import SuiteReport, VerdictReport
+from cicd.core.verdict_report import TEXT, Mark, SuiteReport, VerdictReport
 from cicd.core.verdict_table import failure_row, figures_table, paragraphs
 from cicd.core.words import counted
 
 SUMMARY = 65_535  # characters; we count bytes
 MESSAGE = 64 * 1024  # bytes of an annotation's message, and of its details
-DETAILS = 16 * 1024  # bytes of a traceback's end: nobody reads more beside a line
 TITLE = 255  # characters
 PER_REQUEST = 50  # annotations
 REQUEST = 768 * 1024  # bytes of a request's annotations
@@ -98,8 +97,9 @@ def check_run(
         ended_well: whether the run as a whole was a success; a report that says more than its run is not believed.
         most: annotations.
     """
-    failures = [(one, failure) for one in report.suites for failure in one.failures]
-    annotations = [found for _, failure in failures if (found := _annotation(failure, report.directory))]
+    failures = [failure for one in report.suites for failure in one.failures]
+    annotations = [found for failure in failures if (found := _annotation(failure, report.directory))]
+    marks = [found for mark in report.marks if (found := _mark(mark))][: max(0, most - len(annotations))]
     green = report.green and ended_well
     conclusion: Literal["success", "failure", "neutral"] = "success" if green else "failure"
     if of_a_fork and green:
@@ -109,13 +109,13 @@ def check_run(
         page.add("What a fork's own run says of itself. It is no proof: the job of the verdict is what counts.")
     if report.green and not ended_well:
         page.add(NOT_BELIEVED)
-    summary = _summary(page, report, min(len(annotations), most))
+    summary = _summary(page, report, min(len(annotations), most), len(marks))
     return CheckRun(
         name=report.name(workflow),
         conclusion=conclusion,
         title=clipped(headline(report), TITLE),
         summary=summary,
-        annotations=tuple(annotations[:most]),
+        annotations=(*annotations[:most], *marks),
     )
 
 
@@ -130,7 +130,7 @@ def headline(report: VerdictReport) -> str:
     return f"{counted(report.ran, 'test')} passed in {counted(len(report.suites), 'suite')}"
 
 
-def _summary(page: Page, report: VerdictReport, annotated: int) -> str:
+def _summary(page: Page, report: VerdictReport, annotated: int, marked: int) -> str:
     suites = figures_table(page, report)
     remarks = paragraphs(page, report)
     listed = sum(_failures(page, one) for one in report.suites if one.failures)
@@ -138,7 +138,8 @@ def _summary(page: Page, report: VerdictReport, annotated: int) -> str:
     lines = f"{counted(unmarked, 'failure')} without a mark on a line" if unmarked > 0 else ""
     rows = f"{counted(unlisted, 'failure')} not in the table" if unlisted > 0 else ""
     rest = " and ".join(filter(None, (lines, rows)))
-    return page.end(suites, remarks, f"… {rest}: all of them are {WHERE}." if rest else "")
+    others = f"… {counted(report.marked - marked, 'remark')} more on lines." if report.marked > marked else ""
+    return page.end(suites, remarks, f"… {rest}: all of them are {WHERE}." if rest else "", others)
 
 
 def _failures(page: Page, one: SuiteReport) -> int:
@@ -161,7 +162,22 @@ def _annotation(failure: Failure, directory: str) -> Annotation | None:
         annotation_level="failure",
         message=within(message, 4096),
         title=clipped(visible(failure.test).replace("\n", " "), TITLE),
-        raw_details=within(visible(failure.text), DETAILS),
+        raw_details=within(visible(failure.text), TEXT),
+    )
+
+
+def _mark(mark: Mark) -> Annotation | None:
+    """A remark on its line; None where that is not in the repository."""
+    if not _is_inside(mark.path):
+        return None
+    line, title = max(mark.line, 1), visible(mark.title).replace("\n", " ")
+    return Annotation(
+        path=mark.path,
+        start_line=line,
+        end_line=line,
+        annotation_level=mark.level,
+        message=within(visible(mark.message).strip(), 4096) or title or mark.level,
+        title=clipped(title, TITLE),
     )
 
 

@@ -11,12 +11,11 @@ from cicd.core.junit import Failure, Timing
 from cicd.core.markdown import visible
 from cicd.core.page import clipped, within
 from cicd.core.report_picture import bars
-from cicd.core.verdict_report import DURATIONS, SuiteReport, VerdictReport
+from cicd.core.verdict_report import DURATIONS, TEXT, SuiteReport, VerdictReport
 from cicd.core.verdict_table import change, seconds_changed
 from cicd.core.words import counted
 
 LARGEST = 4 * 1024 * 1024  # bytes of the failures of a page
-DETAILS = 16 * 1024  # bytes of one traceback
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
 :root{color-scheme:light dark;--line:#d0d7de;--soft:#59636e;--bar:#0969da;--red:#d1242f;--green:#1a7f37}
@@ -135,7 +134,7 @@ def _failures(one: SuiteReport, room: int) -> tuple[str, int]:
 
 def _failure(failure: Failure) -> str:
     place = f"{failure.file}:{failure.line}" if failure.line else failure.file
-    details = f"<pre>{escape(within(visible(failure.text), DETAILS))}</pre>" if failure.text else ""
+    details = f"<pre>{escape(within(visible(failure.text), TEXT))}</pre>" if failure.text else ""
     where = f'<p class="soft">{_text(place)}</p>' if place else ""
     message = f"<p>{_text(failure.message)}</p>"
     return f"<details><summary><code>{_text(failure.test, 500)}</code></summary>{where}{message}{details}</details>"

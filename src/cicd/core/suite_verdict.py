@@ -53,10 +53,12 @@ def verdict_of(
     gate: CoverageGate,
     quarantine: Sequence[Quarantined],
     today: date,
+    sha: str = "",
 ) -> SuiteVerdict:
     """The verdict of one suite.
 
     Args:
+        sha: of the plan; a part of another commit is none.
         parts: of all its shards and attempts.
         receipts: the same.
         lines: shard → lines that its newest attempt covered.
@@ -64,7 +66,7 @@ def verdict_of(
     """
     if plan.proof:
         return SuiteVerdict(suite=plan.suite, proof=plan.proof, said=[plan.why])
-    chosen = newest(part for part in parts if part.suite == plan.suite and part.plan == plan.digest)
+    chosen = newest(part for part in parts if part.suite == plan.suite and part.plan == plan.digest and part.sha == sha)
     proof = _proof(plan, chosen, [one for one in receipts if one.suite == plan.suite])
     whole = proof if isinstance(proof, Whole) else None
     sorted_ = _sorted(whole, quarantine, today) if whole else None

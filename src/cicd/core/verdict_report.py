@@ -8,13 +8,14 @@ import bisect
 import math
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from cicd.core.flaky import rate
 from cicd.core.history import Figures, History
 from cicd.core.junit import Failure, Report, Timing
+from cicd.core.page import within
 from cicd.core.release import digest
 from cicd.core.suite_verdict import SuiteVerdict
 from cicd.errors import ReportInvalid
@@ -23,6 +24,9 @@ SCHEMA = 1
 LARGEST = 32 * 1024 * 1024  # bytes
 MOST_FAILURES = 1000
 MOST_SUITES = 200
+MOST_MARKS = 1000
+TEXT = 16 * 1024  # bytes of one traceback: its end
+TEXTS = 6 * 1024 * 1024  # bytes of all of them; the artifact that a fork's run leaves has 8 MiB at most
 LISTED = 50  # slowest tests, slowest files, flaky and excused tests of a suite
 DURATIONS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # seconds; bounds of the bars of the histogram
 
@@ -47,6 +51,16 @@ class FlakyTest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     test: Name
     percent: Percent = 0.0
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A remark on a line that is no failed test, such as a scanner's finding. `path`: from the repository's root on."""
+
+    path: Name
+    line: Count = 1
+    level: Literal["notice", "warning", "failure"] = "warning"
+    title: Name = ""
+    message: Text = ""
 
 
 class SuiteReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,12 +114,15 @@ class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     Attributes:
         asked: the suites that were asked for, sorted; none: all of the config. By these, the workflow and the folder
             a check and a comment are found again, also when the config gets a suite more.
+        marks: the first MOST_MARKS of `marked`, the gravest first.
         directory: of the project, from the repository's root on.
     """
 
     suites: Annotated[list[SuiteReport], msgspec.Meta(max_length=MOST_SUITES)]
     asked: Annotated[list[Name], msgspec.Meta(max_length=MOST_SUITES)] = []
     directory: Name = ""
+    marked: Count = 0
+    marks: Annotated[list[Mark], msgspec.Meta(max_length=MOST_MARKS)] = []
     schema: int = SCHEMA
 
     @property
@@ -133,11 +150,38 @@ class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def report_of(
-    verdicts: Sequence[SuiteVerdict], history: History, asked: Sequence[str] = (), directory: str = ""
+    verdicts: Sequence[SuiteVerdict],
+    history: History,
+    asked: Sequence[str] = (),
+    directory: str = "",
+    marks: Sequence[Mark] = (),
 ) -> VerdictReport:
-    """The verdicts as they are told. `history`: before this run."""
-    suites = [_suite(one, history) for one in verdicts[:MOST_SUITES]]
-    return VerdictReport(suites=suites, asked=sorted(set(asked))[:MOST_SUITES], directory=directory[:1000])
+    """The verdicts as they are told.
+
+    Args:
+        history: before this run.
+        marks: remarks on lines that are no failed tests, the gravest first.
+    """
+    return VerdictReport(
+        suites=_with_texts([_suite(one, history) for one in verdicts[:MOST_SUITES]]),
+        asked=sorted(set(asked))[:MOST_SUITES],
+        directory=directory[:1000],
+        marked=len(marks),
+        marks=list(marks[:MOST_MARKS]),
+    )
+
+
+def _with_texts(suites: Sequence[SuiteReport]) -> list[SuiteReport]:
+    """The same with as much of the tracebacks as there is room for."""
+    left, kept = TEXTS, list[SuiteReport]()
+    for one in suites:
+        failures = []
+        for failure in one.failures:
+            text = within(failure.text, min(TEXT, left)) if left > len("…\n".encode()) else ""
+            left -= len(text.encode(errors="replace"))
+            failures.append(msgspec.structs.replace(failure, text=text))
+        kept.append(msgspec.structs.replace(one, failures=failures))
+    return kept
 
 
 def _suite(one: SuiteVerdict, history: History) -> SuiteReport:
