@@ -29,7 +29,7 @@ class _Event(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Tested:
+class Subject:
     """What a run has tested.
 
     Attributes:
@@ -47,7 +47,7 @@ class Tested:
     workflow: str
 
 
-def tested(runner: Runner) -> Tested | None:
+def tested(runner: Runner) -> Subject | None:
     """What this run has tested; None where that is nobody's to tell.
 
     `pull_request_target` runs test the base, and are started by the head: what they show says nothing of it.
@@ -61,10 +61,10 @@ def tested(runner: Runner) -> Tested | None:
         pull = _event(env.get("GITHUB_EVENT_PATH", "")).pull_request or _Pull()
         home = pull.head.repo.full_name if pull.head.repo else ""
         of_a_fork = bool(pull.number) and home.lower() != runner.repository.lower()
-        return Tested(pull.head.sha or runner.sha, pull.number, "", of_a_fork, workflow)
+        return Subject(pull.head.sha or runner.sha, pull.number, "", of_a_fork, workflow)
     pushed = runner.event == "push" and env.get("GITHUB_REF", "").startswith("refs/heads/")
     branch = env["GITHUB_REF"].removeprefix("refs/heads/") if pushed else ""
-    return Tested(runner.sha, 0, branch, False, workflow)
+    return Subject(runner.sha, 0, branch, False, workflow)
 
 
 def _event(path: str) -> _Event:
