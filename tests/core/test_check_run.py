@@ -12,7 +12,8 @@ from cicd.core.history import History
 from cicd.core.junit import Failure, Report
 from cicd.core.suite import Outcome
 from cicd.core.suite_verdict import SuiteVerdict
-from cicd.core.verdict_report import LARGEST, Mark, VerdictReport, read_verdict_report, report_of, report_text
+from cicd.core.verdict_report import LARGEST, Mark, VerdictReport, read_verdict_report, report_text
+from cicd.core.verdict_told import report_of
 from cicd.errors import ReportInvalid, UsageError
 from tests.core.told import failed, reports, small
 

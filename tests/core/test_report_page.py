@@ -11,7 +11,8 @@ from cicd.core.junit import Timing
 from cicd.core.lcov import lcov
 from cicd.core.report_page import report_page
 from cicd.core.report_picture import bars
-from cicd.core.verdict_report import LISTED, VerdictReport, counts
+from cicd.core.verdict_report import LISTED, VerdictReport
+from cicd.core.verdict_told import counts
 from tests.core.told import failed, reports, small
 
 VOID = {"meta"}

@@ -19,8 +19,8 @@ from cicd.core.history import History, learned
 from cicd.core.results import Result
 from cicd.core.suite_plan import SuitePlan, read_plan
 from cicd.core.suite_verdict import SuiteVerdict, verdict_of
-from cicd.core.verdict_report import report_of
 from cicd.core.verdict_summary import verdict_summary
+from cicd.core.verdict_told import report_of
 from cicd.core.words import counted
 from cicd.errors import UsageError
 
