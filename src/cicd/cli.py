@@ -46,6 +46,7 @@ LOCAL = {
 
 EPILOG = """examples:
   bin/cicd demo                               watch a service go dev → staging → production, and back
+  bin/cicd init                               write a repository's config and workflows
   bin/cicd run-suite --run 'pytest -q'        run tests and see the report
   bin/cicd promote --environment staging --image sha256:… --dry-run
   bin/cicd status                             what runs where, and what one could go back to

@@ -94,8 +94,8 @@ VARIABLES = {
     "GITHUB_RUN_ID": "The run, with `GITHUB_RUN_ATTEMPT` and `GITHUB_JOB`: whose approval counts, who holds a lock.",
     "GITHUB_SHA": "The commit where `sha` is empty.",
     "GITHUB_EVENT_NAME": "What started the run: an issue is approved by a run that somebody started by hand.",
-    "GITHUB_EVENT_PATH": "What a verdict is published for: the pull request, with `GITHUB_REF` and"
-    " `GITHUB_WORKFLOW_REF`.",
+    "GITHUB_EVENT_PATH": "The pull request that a verdict is published for, with `GITHUB_REF` and"
+    " `GITHUB_WORKFLOW_REF`; with `GITHUB_BASE_REF` where a change began, for its lines and its measures.",
     "GITHUB_ACTOR": "Who locks, promotes or rolls back, for the record.",
     "GITHUB_ACTIONS": "`true` in a workflow: outputs, annotations and the summary go to the files that `GITHUB_OUTPUT`,"
     " `GITHUB_ENV`, `GITHUB_PATH` and `GITHUB_STEP_SUMMARY` name.",
@@ -284,6 +284,19 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Init:
+    """Look at a repository, and write its config and the workflows that call cicd's."""
+
+    engine: str = given(
+        "How it is deployed; empty: `compose` where there is a Dockerfile and a compose file, else `process`.",
+        choices=("", "process", "compose"),
+    )
+    force: str = given("Write over files that are there.", "false", choices=("false", "true"))
+    dry_run: str = given("Say what would be written, write nothing.", "false", choices=("false", "true"))
+    working_directory: str = directory_input()
+
+
+@dataclass(frozen=True)
 class Parity:
     """Say in which settings environments differ, by their compose files and the config."""
 
@@ -374,7 +387,10 @@ COMMANDS = {
                 Output("coverage", "Line coverage in percent, if it was measured."),
                 Output("junit", "Path of the JUnit report."),
                 Output("plan", "With `plan: true`: the plan, to be handed to all jobs of the run."),
-                Output("matrix", "With `plan: true`: the jobs, as a JSON list of `suite` and `shard`."),
+                Output(
+                    "matrix",
+                    "With `plan: true`: the jobs, a JSON list of `suite`, `shard`, `part`, and `depth` for checkout.",
+                ),
                 Output("part", "With a plan: folder of what this job leaves for the verdict."),
                 Output(
                     "report",
@@ -398,6 +414,7 @@ COMMANDS = {
             permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS),
         ),
         Command("status", Status, permissions=(READ_LOCK, READ_LEDGER)),
+        Command("init", Init, (Output("files", "Paths of the files that were written, with spaces between."),)),
         Command("parity", Parity, (Output("differences", "In how many settings, secret ones left out, they differ."),)),
         Command("lock", Lock, permissions=(LOCK, READ_LEDGER)),
         Command("unlock", Unlock, permissions=(LOCK, READ_LEDGER)),

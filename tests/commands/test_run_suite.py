@@ -144,7 +144,14 @@ def test_a_suite_of_the_config_with_coverage(project: Path, tmp_path: Path) -> N
     assert "--cov" in argv
     assert options["timeout"] == 180
     assert Path(options["env"]["COVERAGE_FILE"]).is_relative_to(tmp_path / "temp")
-    assert result.data["coverage"] == {"kind": "line", "covered": 9, "statements": 10, "least": 85.0, "passed": True}
+    assert result.data["coverage"] == {
+        "kind": "line",
+        "covered": 9,
+        "statements": 10,
+        "least": 85.0,
+        "passed": True,
+        "gates": [],
+    }
 
 
 @pytest.mark.parametrize(("least", "code"), [("90", 0), ("90.1", 62), ("none", 0)])

@@ -1,7 +1,7 @@
 """The parts that all jobs of a plan have left, read from a folder. Their files are hostile, as pull requests are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cicd.adapters.shard_folder import COVERAGE, JUNIT, PART, RECEIPT
@@ -26,9 +26,15 @@ class Left:
     parts: Sequence[Part]
     receipts: Sequence[Receipt]
     folders: Sequence[Path]
+    _lines: dict[str, tuple[dict[int, dict[str, Lines]], list[str]]] = field(default_factory=dict)
 
     def lines(self, plan: SuitePlan) -> tuple[dict[int, dict[str, Lines]], list[str]]:
-        """Shard → the lines that its newest attempt covered; and what cannot be read, in sentences."""
+        """Shard → the lines that its newest attempt covered; and what cannot be read, in sentences. Read once."""
+        if plan.suite not in self._lines:
+            self._lines[plan.suite] = self._read_lines(plan)
+        return self._lines[plan.suite]
+
+    def _read_lines(self, plan: SuitePlan) -> tuple[dict[int, dict[str, Lines]], list[str]]:
         found, wrong = dict[int, dict[str, Lines]](), list[str]()
         for shard, folder in self._newest(plan).items():
             path = folder / COVERAGE

@@ -14,11 +14,13 @@ import msgspec
 
 from cicd.adapters import process, suite_run
 from cicd.adapters.failure_annotations import annotate_failures
+from cicd.adapters.gate_annotations import annotate_gates
 from cicd.adapters.measures import measured_against
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.shard_folder import leave, make_folder, receipt_of, taking_part
 from cicd.adapters.suite_run import Start
 from cicd.adapters.together import interruptible
+from cicd.commands.suite_comparison import compare_with_base, hold_coverage, learn_figures
 from cicd.commands.suite_fan_in import give_verdict
 from cicd.commands.suite_inputs import read_config, read_run
 from cicd.commands.suite_plan import plan_suites
@@ -109,7 +111,10 @@ def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple
         timed_out=ran.timed_out,
         interrupted=ran.interrupted,
     )
-    return outcome, junit
+    if run.shard is None:
+        outcome = hold_coverage(run, outcome, coverage_json, runner)
+    judged = compare_with_base(run, outcome, runner, start)
+    return msgspec.structs.replace(outcome, judged=(*outcome.judged, *judged)), junit
 
 
 def _reporting(run: SuiteRun, scratch: Path, env: dict[str, str]) -> tuple[Command, Path]:
@@ -171,6 +176,9 @@ def report(run: SuiteRun, outcome: Outcome, junit: Path, runner: Runner) -> Resu
         elif isinstance(error, TestsFailed) and excused_alone(part, receipt, run.quarantine, datetime.now(UTC).date()):
             runner.annotate("warning", f"{error} All of them are in quarantine.", title="cicd")
             error = judge_gates(outcome)
+    if error is None and run.shard is None:
+        learn_figures(run, outcome, runner)
+    annotate_gates(outcome, run.folder, runner)
     annotated = annotate_failures(outcome.seen.failures, run.folder, runner)
     kept = isfile(junit) and bool(run.keeps or run.junit)
     return suite_result(

@@ -1,21 +1,24 @@
 """run-suite with `parts`: one verdict over all suites and shards of a plan; and what later runs learn of it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from cicd.adapters.gate_annotations import annotate_gates
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.suite_history import load, save
 from cicd.adapters.suite_parts import Left, read_parts
+from cicd.commands.suite_comparison import against_base
 from cicd.commands.suite_reports import directory_of, told
 from cicd.contract import RunSuite
 from cicd.core.config import Config
-from cicd.core.covered_lines import Lines, together
+from cicd.core.coverage_gates import with_policy
+from cicd.core.covered_lines import together
 from cicd.core.gates import CoverageGate
-from cicd.core.history import History, learned
+from cicd.core.history import READS_ONLY, History, learned
 from cicd.core.results import Result
 from cicd.core.suite_plan import SuitePlan, read_plan
 from cicd.core.suite_verdict import SuiteVerdict, verdict_of
@@ -24,7 +27,7 @@ from cicd.core.verdict_told import report_of
 from cicd.core.words import counted
 from cicd.errors import UsageError
 
-READS_ONLY = ("pull_request", "pull_request_target")  # events whose runs keep nothing for others
+LISTED = 50  # measures of a suite in the `result` output
 
 
 def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Result:
@@ -44,8 +47,7 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     history, damaged = load(Path(inputs.history) if inputs.history else None)
     if damaged:
         runner.annotate("warning", damaged, title="cicd")
-    covered = [left.lines(one) for one in plan.suites]
-    verdicts = [_verdict(config, one, left, found, plan.sha) for one, found in zip(plan.suites, covered, strict=True)]
+    verdicts = [_verdict(inputs, config, one, left, plan.sha, history, runner) for one in plan.suites]
     if inputs.history and runner.env.get("GITHUB_EVENT_NAME", "") not in READS_ONLY:
         try:
             save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
@@ -56,7 +58,7 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     outputs = told(
         report_of(verdicts, history, asked, directory_of(inputs, runner)),
         [one for suite in plan.suites for one in left.junits(suite)],
-        together(lines for found, _ in covered for lines in found.values()),
+        together(lines for suite in plan.suites for lines in left.lines(suite)[0].values()),
         inputs,
         runner,
     )
@@ -64,19 +66,24 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
 
 
 def _verdict(
-    config: Config,
-    plan: SuitePlan,
-    left: Left,
-    covered: tuple[Mapping[int, Mapping[str, Lines]], Sequence[str]],
-    sha: str,
+    inputs: RunSuite, config: Config, plan: SuitePlan, left: Left, sha: str, history: History, runner: Runner
 ) -> SuiteVerdict:
     suite = config.suites.get(plan.suite)
     gate = CoverageGate(wanted=True, least=config.gates.coverage) if suite and suite.coverage else CoverageGate()
-    lines, wrong = covered
+    gate = with_policy(gate, config.gates)
+    lines, wrong = left.lines(plan)
     if wrong:
         gate = msgspec.structs.replace(gate, why=wrong[0])
+    files = {file for one in lines.values() for file in one}
+    before = history.of(plan.suite).figures.coverage
+    against = against_base(
+        CoverageGate() if plan.proof else gate, files, Path(inputs.working_directory), before, runner
+    )
     today = datetime.now(UTC).date()
-    return verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, today, sha)
+    verdict = verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, today, sha, against)
+    if verdict.outcome:
+        annotate_gates(verdict.outcome, Path(inputs.working_directory), runner)
+    return verdict
 
 
 def _learned(history: History, plans: Sequence[SuitePlan], verdicts: Sequence[SuiteVerdict], runner: Runner) -> History:
@@ -125,5 +132,6 @@ def _data(one: SuiteVerdict) -> dict[str, object]:
         "quarantined": sorted(one.sorted.excused)[:50] if one.sorted else [],
         "complete": one.whole is not None,
         "said": one.said,
-        "gate": msgspec.to_builtins(outcome.coverage) if outcome else None,
+        "gate": msgspec.to_builtins(msgspec.structs.replace(outcome.coverage, missing={})) if outcome else None,
+        "measures": msgspec.to_builtins(outcome.judged[:LISTED]) if outcome else [],
     }

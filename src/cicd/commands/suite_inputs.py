@@ -10,6 +10,7 @@ from cicd.adapters.runner import Runner
 from cicd.contract import RunSuite
 from cicd.core.config import Config, Suite, suite_of
 from cicd.core.config_rules import parse_config
+from cicd.core.coverage_gates import with_policy
 from cicd.core.gates import coverage_policy
 from cicd.core.pytest_command import named_report, parse_command
 from cicd.core.suite_plan import read_plan, shard_of
@@ -48,6 +49,8 @@ def read_run(inputs: RunSuite, config: Config | None, runner: Runner) -> SuiteRu
     coverage = coverage_policy(
         inputs.coverage, asked=suite.coverage, configured=config.gates.coverage if config is not None else None
     )
+    if config is not None and shard is None:
+        coverage = with_policy(coverage, config.gates)
     if shard and coverage.wanted:  # it is held against the threshold when all shards are there
         coverage = msgspec.structs.replace(coverage, least=None)
     return SuiteRun(
@@ -63,6 +66,7 @@ def read_run(inputs: RunSuite, config: Config | None, runner: Runner) -> SuiteRu
         measures=tuple(suite.measures),
         budget=suite.budget,
         quarantine=tuple(config.quarantine) if config else (),
+        history=Path(inputs.history) if inputs.history else None,
         workers=_workers(inputs.workers or str(suite.workers), runner),
     )
 

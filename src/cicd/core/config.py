@@ -59,9 +59,15 @@ class Suite(_Section, frozen=True):
 
 
 class Gates(_Section, frozen=True):
-    """What a measurement is held against. `coverage`: least line coverage."""
+    """What a measurement is held against.
+
+    `coverage`: least line coverage. `changed-lines`: the same of the lines that a change touches. `may-fall`: by how
+    many percent coverage may be below what the branch had; `0%`: it must not fall. Left out: it is not held.
+    """
 
     coverage: Percent | None = None
+    changed_lines: Percent | None = None
+    may_fall: Percent | None = None
 
 
 class Health(_Section, frozen=True):

@@ -3,6 +3,7 @@ pull request, and land on a page with links, images and HTML."""
 
 import html
 
+from cicd.core.gate_tables import measures_table, missing_table
 from cicd.core.junit import Failure, Report
 from cicd.core.markdown import code, inline, visible
 from cicd.core.page import Page
@@ -26,6 +27,9 @@ def suite_summary(outcome: Outcome, error: CicdError | None, budget: int) -> str
     page.add(_head(outcome, error))
     page.add(_figures(outcome))
     report = outcome.seen
+    for part in (missing_table(outcome.coverage), measures_table(outcome.judged)):
+        if part:
+            page.add(part)
     if report.failures:
         _failure_table(page, report)
     if report.slowest and report.seconds:
