@@ -100,11 +100,6 @@ def problems(model: Model, shape: Shape, port: int) -> list[str]:
     here = f"services.{shape.service}"
     if service.get("network_mode"):
         found.append(f"{here}.network_mode: two slots cannot both have it; use networks")
-    replicas = service.get("scale") or (service.get("deploy") or {}).get("replicas") or 1
-    if replicas != 1:
-        found.append(
-            f"{here}: {replicas} replicas; engine `compose` runs one per slot and host (give more workers to it)"
-        )
     others = sorted({str(one["target"]) for one in service.get("ports") or [] if one.get("target") != port})
     if others:
         found.append(f"{here}.ports: {', '.join(others)} beside {port}: only one port goes through the router")
@@ -120,6 +115,18 @@ def problems(model: Model, shape: Shape, port: int) -> list[str]:
         if _made_alike(services[name], service)
     ]
     return found
+
+
+def several(model: Model, shape: Shape) -> list[str]:
+    """Why it cannot be deployed on hosts that are no swarm."""
+    service = model["services"][shape.service]
+    replicas = service.get("scale") or (service.get("deploy") or {}).get("replicas") or 1
+    if replicas == 1:
+        return []
+    return [
+        f"services.{shape.service}: {replicas} replicas; engine `compose` runs one per slot and host (give more workers"
+        " to it, or take engine `swarm`)"
+    ]
 
 
 def outside(model: Model) -> list[str]:

@@ -136,9 +136,12 @@ class Deploy(_Section, frozen=True):
     `port` (left out: the only one that it names). `companions` run beside it, such as workers and cron, and change with
     it (left out: the services of the same image). All other services run once. `router-image` is the nginx that takes
     the place of the service. `attestation` wants proof of who built the image.
+
+    Engine `swarm`: the same files and keys. `service` and `companions` run as stacks on a Docker Swarm, with the
+    replicas and the placement of the compose file's `deploy`; the first of an environment's `hosts` is a manager of it.
     """
 
-    engine: Literal["process", "compose"] = "process"
+    engine: Literal["process", "compose", "swarm"] = "process"
     router: Literal["nginx"] = "nginx"
     run: str = ""
     requirements: list[str] = []
@@ -178,8 +181,10 @@ class Environment(_Section, frozen=True):
 
     `hosts` are the machines on which it runs: `local` is the one of the job; `ssh://user@host:22/folder` another one,
     on which everything lies below that folder (left out: `.local/state/cicd` of that user). All get each release; the
-    journal lies on the first. `compose` are its own compose files, in place of those under `deploy`; `folder` is where
-    their relative paths lead on the hosts that are not in git, such as certificates. `url` is where users reach it.
+    journal lies on the first. With engine `swarm` they are those at which users arrive. The first is a manager, and has
+    the shared services; on the others is what waits for `service`, such as an nginx in front of it. `compose` are its
+    own compose files, in place of those under `deploy`; `folder` is where their relative paths lead on the hosts that
+    are not in git, such as certificates. `url` is where users reach it.
     """
 
     ports: Ports
@@ -201,7 +206,7 @@ class Environment(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """The consumer's file. `image` is the repository of the application's images, without tag, for engine `compose`."""
+    """The consumer's file. `image` is the repository of the application's images, without tag; for Docker's engines."""
 
     version: Literal[1]
     app: Name

@@ -20,10 +20,12 @@ from cicd.core.compose import (
     port_of,
     problems,
     relative_paths,
+    several,
     shape,
     with_env_files,
 )
 from cicd.core.release import digest, redact
+from cicd.core.stack_file import stack_problems
 from cicd.errors import CommandFailed, ConfigError
 
 IMAGE = "cicd.invalid/image"  # stands for the release's image until it is named
@@ -55,11 +57,12 @@ def read_layout(
     found = shape(public, source.deploy.service, source.deploy.companions)
     model = read_model(source, settings, runner, own) if whole else {}
     shared = _shared(public, found)
+    over_nodes = ["swarm"] if source.deploy.engine == "swarm" else []  # they are made otherwise there
     paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
     shipped = {path: _digest_of(path) for path in paths if is_in_git(source.folder, path)}
     return Layout(
         manifest=digest([public, _contents(source.folder, public)]),
-        services=digest([shared, _contents(source.folder, shared)]),
+        services=digest([shared, _contents(source.folder, shared), *over_nodes]),
         model=model,
         shipped=shipped,
         led={path: path.relative_to(source.folder.resolve()) for path in paths - shipped.keys()},
@@ -81,6 +84,7 @@ def read_model(
         )
     found = shape(model, source.deploy.service, source.deploy.companions)
     wrong = problems(model, found, port_of(model["services"][found.service], source.deploy.port))
+    wrong += stack_problems(model, found) if source.deploy.engine == "swarm" else several(model, found)
     if wrong:
         raise ConfigError(
             f"The compose files of `{source.environment}` cannot be deployed: {'; '.join(wrong)}",

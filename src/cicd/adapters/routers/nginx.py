@@ -14,7 +14,7 @@ from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.ports import HOST
 from cicd.adapters.routers.log import Log, LogFile, Mark, end_of, recent, rotated
 from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, main
-from cicd.adapters.routers.nginx_container import NginxContainer
+from cicd.adapters.routers.nginx_container import NginxContainer, as_it_is
 from cicd.adapters.routers.nginx_process import NginxProcess
 from cicd.adapters.routers.nginx_program import NginxProgram, Worker
 from cicd.adapters.routers.share import Share
@@ -64,7 +64,8 @@ class Nginx:
     def route(self, shares: Sequence[Share], port: int, *, everywhere: bool = False) -> None:
         self._lay_out()
         self._rotate()
-        text, manner = active(shares), self.manner(port)
+        manner = self.manner(port)
+        text = active(shares, manner.named)
         self._test(text, manner)
         self.target.write(self.folder / "active.conf", text)
         self.target.write(self.folder / "nginx.conf", main(self.folder, "active.conf", manner))
@@ -152,13 +153,17 @@ def _renewed(workers: Sequence[Worker], before: set[int]) -> bool:
     return len(old) < len(workers) and all(worker.leaving for worker in old)
 
 
-def in_container(target: Target) -> Nginx:
-    """The nginx of an environment whose releases are containers; its engine has laid out how it stands to the world."""
+def in_container(target: Target, found: Callable[[str], Sequence[str]] = as_it_is) -> Nginx:
+    """The nginx of an environment whose releases are containers; its engine has laid out how it stands to the world.
+
+    Args:
+        found: the addresses that an address of a slot stands for.
+    """
 
     def manner(port: int) -> Manner:
         return msgspec.json.decode(target.host.read(target.folder / "router" / MANNER), type=Manner)
 
-    return Nginx(target, NginxContainer(Docker(target.host), target.name), manner)
+    return Nginx(target, NginxContainer(Docker(target.host), target.name, found), manner)
 
 
 def on_this_machine(target: Target, runner: Runner) -> Nginx:

@@ -10,10 +10,15 @@ Shares are drawn by client address, not by request: a page of twenty requests wo
 ten, and find one release's page with the other's files. The release is drawn with it, so that each new one meets other
 users. Behind a proxy the address is the one in X-Forwarded-For; who forges it only chooses his own slot.
 https://nginx.org/en/docs/http/ngx_http_split_clients_module.html
+
+Where a slot is known by a name, as on a swarm, its upstream always stands in what stays the same: what nginx has found
+under the name outlives a reload, so that a switch leads to addresses that are known already. It is looked up anew each
+second, for a task that was on a lost machine comes up on another one; a name server that is away changes nothing.
+https://nginx.org/en/docs/http/ngx_http_upstream_module.html#resolve
 """
 
 import string
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,7 +34,7 @@ $user
 worker_processes 2;
 worker_shutdown_timeout 1d;
 pid $folder/nginx.pid;
-error_log $folder/error.log warn;
+error_log $folder/error.log $level;
 events { worker_connections 4096; }
 http {
     log_format release escape=json '{"at":$$msec,"release":"$$cicd_release","slot":"$$cicd_slot",'
@@ -49,6 +54,7 @@ http {
     map $$http_x_forwarded_for $$cicd_for { default $$http_x_forwarded_for; '' $$remote_addr; }
     map $$http_x_forwarded_proto $$cicd_proto { default $$http_x_forwarded_proto; '' $$scheme; }
     map $$http_x_request_id $$cicd_request { default $$http_x_request_id; '' $$request_id; }
+$named
     include $active;
     server {
         listen $listen;
@@ -64,6 +70,24 @@ $manner
     }
 }
 """)
+
+# Each task has a connection of its own for each request, and a short time to take it: one on a machine that was lost
+# would not answer, and the next one is asked then.
+NAMED = string.Template("""\
+    error_log $folder/error.log warn;
+    resolver 127.0.0.11 valid=1s ipv6=off;
+    resolver_timeout 1s;
+    proxy_connect_timeout 1s;
+$upstreams
+    server {
+        listen $look;
+        access_log off;
+        proxy_set_header Host $$http_host;
+        location ~ "^/($slots)(/.*)$$" { proxy_pass http://$$1$$2$$is_args$$args; }
+        location ~ "^/([0-9.]+:[0-9]+)(/.*)$$" { proxy_pass http://$$1$$2$$is_args$$args; }
+    }""")
+RESOLVED = string.Template("""\
+    upstream $slot { zone $slot 256k; server $address resolve fail_timeout=2s; }""")
 
 # The first to meet users: what they claim of themselves is not believed, and slow ones do not hold the application up.
 IN_FRONT = """\
@@ -98,11 +122,15 @@ class Manner(msgspec.Struct, frozen=True):
         listen: `host:port` where it waits for requests.
         behind: whether a proxy of the project's own is in front of it.
         user: that its workers work as; empty for the one who starts it.
+        named: where slots are known by a name: `name:port` by the slot.
+        look: with these, `host:port` where nobody but this machine asks it to ask one: /SLOT/path, /IP:PORT/path.
     """
 
     listen: str
     behind: bool = False
     user: str = ""
+    named: Mapping[str, str] = {}
+    look: str = ""
 
 
 def main(folder: Path, active: str, manner: Manner) -> str:
@@ -114,12 +142,24 @@ def main(folder: Path, active: str, manner: Manner) -> str:
         listen=manner.listen,
         agent=PROBE_AGENT,
         manner=BEHIND if manner.behind else IN_FRONT,
+        level="crit" if manner.named else "warn",  # else a line each second says that nothing is in a slot
+        named=_named(folder, manner) if manner.named else "",
     )
 
 
-def active(shares: Sequence[Share]) -> str:
-    """What changes from release to release: the slots, who gets which, and what lives in them."""
-    upstreams = "".join(UPSTREAM.substitute(slot=share.slot, address=share.addresses[0]) for share in shares)
+def _named(folder: Path, manner: Manner) -> str:
+    upstreams = "\n".join(RESOLVED.substitute(slot=slot, address=name) for slot, name in manner.named.items())
+    return NAMED.substitute(folder=folder, upstreams=upstreams, look=manner.look, slots="|".join(manner.named))
+
+
+def active(shares: Sequence[Share], named: Collection[str] = ()) -> str:
+    """What changes from release to release: the slots, who gets which, and what lives in them.
+
+    Args:
+        named: slots that stand in what stays the same.
+    """
+    addresses = {share.slot: share.addresses[0] for share in shares if share.slot not in named}
+    upstreams = "".join(UPSTREAM.substitute(slot=slot, address=address) for slot, address in addresses.items())
     *some, last = shares
     if some:
         salt = "-".join(share.release_id for share in some)

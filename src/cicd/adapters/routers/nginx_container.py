@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,16 +16,23 @@ ROUTER = "router"  # its role among the containers of a target
 ESTABLISHED = "01"  # in /proc/net/tcp: https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
 
 
+def as_it_is(address: str) -> Sequence[str]:
+    """For slots that are known by their address."""
+    return (address,)
+
+
 @dataclass(frozen=True)
 class NginxContainer:
     """The router's container on one host. Its folder has the same path inside as outside.
 
     Attributes:
         target: `app/environment`, by which the container is found.
+        found: the addresses that an address of a slot stands for.
     """
 
     docker: Docker
     target: str
+    found: Callable[[str], Sequence[str]] = as_it_is
     _names: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def check(self, conf: Path) -> str:
@@ -81,9 +89,9 @@ class NginxContainer:
         done = self._run("exec", NAME, "cat", "/proc/net/tcp")
         if done is None or done.code:
             return 0
-        remote = _in_hex(address)
+        remote = {_in_hex(one) for one in self.found(address)}
         rows = [row.split() for row in done.output.splitlines()]
-        return sum(1 for row in rows if len(row) > 3 and (row[2], row[3]) == (remote, ESTABLISHED))
+        return sum(1 for row in rows if len(row) > 3 and row[2] in remote and row[3] == ESTABLISHED)
 
     def _tell(self, signal: str) -> None:
         self._run("kill", f"--signal={signal}", NAME)
