@@ -81,20 +81,27 @@ NUMBERED = "sa.Column('b', sa.Integer(), sa.Identity(), nullable=False)"
             ["drops column `a.b`"],
             ["drops column `a.b`"],
         ),
-        ("op.execute(SQL)", "irreversible", [], ["`op.execute(SQL)` (line 7), which cannot be read"]),
-        ("op.novelty('a')", "irreversible", [], ["`op.novelty('a')` (line 7), which cannot be read"]),
-        (
-            "audit(op)",
-            "irreversible",
-            [],
-            ["`op` handed on (line 7), which cannot be read", "`audit(op)` (line 7), which cannot be read"],
-        ),
     ],
 )
 def test_what_operations_do(up: str, kind: str, breaks: list[str], loses: list[str]) -> None:
     migration = read_migration(source("1", None, up), "x.py")
     assert migration is not None
     assert (migration.kind, migration.breaks, migration.loses) == (kind, breaks, loses)
+
+
+@pytest.mark.parametrize(
+    ("up", "unread"),
+    [
+        ("op.execute(SQL)", ["`op.execute(SQL)`"]),
+        ("op.novelty('a')", ["`op.novelty('a')`"]),
+        ("audit(op)", ["`op` handed on", "`audit(op)`"]),
+    ],
+)
+def test_what_cannot_be_read_may_break_and_lose_and_its_place_is_told(up: str, unread: list[str]) -> None:
+    migration = read_migration(source("1", None, up), "x.py")
+    assert migration is not None
+    assert migration.kind == "irreversible"
+    assert migration.breaks == migration.loses == [f"{one} (x.py:7), which cannot be read" for one in unread]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +215,7 @@ HIDDEN = [
     "def upgrade():\n    if fresh:\n        op.create_table('a')\n    op.alter_column('a', 'b', nullable=False)",
     "def upgrade():\n    def inner():\n        op.drop_table('a')\n    inner()",
     "print = op.drop_table\ndef upgrade():\n    print('a')",
-    "def upgrade():\n    op.execute(\"SELECT E'\\\\'; DROP TABLE a; --'\")",
+    "def upgrade():\n    op.execute(r\"SELECT E'\\''; DROP TABLE a; --'\")",
     "from app import ops as op\ndef upgrade():\n    op.create_table('a')",
 ]
 

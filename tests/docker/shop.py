@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cicd.adapters.runner import Runner
-from cicd.commands import plan, promote, recover, rollback
+from cicd.commands import doctor, plan, promote, recover, rollback
 from cicd.commands.read import Project, site_of_target
 from cicd.contract import Plan, Promote, Rollback
 from cicd.core.plan import idle
@@ -188,6 +188,9 @@ class Shop:
         hub = None if inputs.get("offline") == "true" else self.hub
         return rollback.rollback(given, self.runner(), site, hub)  # type: ignore[arg-type]
 
+    def doctor(self) -> Result:
+        return doctor.doctor([self.project()], self.runner(), self.hub)  # type: ignore[arg-type]
+
     def recover(self) -> Result:
         return recover.recover([self.project().site], self.runner(), self.hub)  # type: ignore[arg-type]
 
@@ -226,6 +229,9 @@ class Shop:
             ids = engine.docker("ps", "--all", "--quiet", "--filter", "name=^/?shop").split()
             if ids:
                 engine.docker("rm", "--force", "--volumes", *ids)
+            kept = engine.docker("image", "ls", "--format={{.Repository}}:{{.Tag}}", "cicd/shop/*").split()
+            if kept:
+                engine.docker("image", "rm", "--no-prune", *kept)
             for kind in ("network", "volume"):
                 names = engine.docker(kind, "ls", "--format", "{{.Name}}").split()
                 mine = [name for name in names if name.startswith("shop")]

@@ -63,7 +63,7 @@ def test_a_host_that_is_full_or_gets_so(tmp_path: Path, lab: Lab, hosts: Hosts) 
     with untouched(shop):
         code, message = refused(shop, shop.release("v2"))
     assert code == 29
-    tells(message, "The target has ", " MB free, and 64 MB are needed", "Cause: releases, logs", "Next: free space")
+    tells(message, "The target has ", " MB free, and 67 MB are needed", "Cause: releases, logs", "Next: free space")
     host.machine.run("dd", "if=/dev/zero", "of=/srv/cicd/full", "bs=1M", "count=80")
     large = shop.repository / "assets" / "large"
     large.parent.mkdir()
@@ -72,14 +72,14 @@ def test_a_host_that_is_full_or_gets_so(tmp_path: Path, lab: Lab, hosts: Hosts) 
     shop.commit()
     with untouched(shop):
         code, message = refused(shop, shop.release("v3"))
-    print(code, message)
     assert code == 29
-    tells(message, "Next: free space")
+    tells(message, "cannot be written", "No space left on device", "Cause: releases, logs", "Next: free space")
     large.write_bytes(b"smaller")
     shop.commit()
     works(shop)
 
 
+@pytest.mark.slow
 def test_a_host_whose_docker_is_full(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
     (host,) = hosts(1)
     host.daemon.stop(signal.SIGTERM)
@@ -94,12 +94,12 @@ def test_a_host_whose_docker_is_full(tmp_path: Path, lab: Lab, hosts: Hosts) -> 
     made = application().over(layer({"app/large": Entry(file=tmp_path / "large")}), Labels={REVISION: commit})
     with untouched(shop):
         code, message = refused(shop, lab.push(made, "acme/api", "large"))
-    print(code, message)
     assert code == 29
     tells(message, "cannot pull", "no space left on device", "Next: free space on that host")
     works(shop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["prepare", "start"])
 def test_docker_restarts_in_the_middle(
     tmp_path: Path, lab: Lab, hosts: Hosts, monkeypatch: pytest.MonkeyPatch, where: str
@@ -136,12 +136,14 @@ def test_docker_restarts_in_the_middle(
     works(shop)
 
 
+@pytest.mark.slow
 def test_docker_restarts_with_all_that_runs_in_it(
     tmp_path: Path, lab: Lab, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As it is by default: Docker ends all containers, and starts those again that it had not been told to end."""
     (host,) = hosts(1)
     shop = shop_on(host, tmp_path, lab)
+    works(shop)
     before, start = shop.ask(), ComposeEngine.start
 
     def restarting(self: ComposeEngine, slot: str, record: object) -> None:

@@ -122,6 +122,7 @@ def test_an_image_that_wants_more_memory_than_there_is(shop: Shop) -> None:
     works(shop)
 
 
+@pytest.mark.slow
 def test_an_image_that_crashes_after_ten_seconds(shop: Shop) -> None:
     """The watch sees it, with users on it: they go back to the release before."""
     before = shop.ask()

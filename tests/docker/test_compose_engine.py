@@ -1,6 +1,8 @@
 """Engine compose on a real Docker Engine: what users have, promoted and rolled back."""
 
+import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,6 +80,19 @@ def test_a_job_without_a_key_plans_what_one_with_a_key_carries_out(
 def test_a_router_that_somebody_has_removed_is_brought_back(shop: Shop) -> None:
     shop.promote(shop.release("v1"))
     shop.engines[0].docker("rm", "--force", "shop-api-1")
+    second = shop.promote(shop.release("v2"))
+    assert second.outputs["verdict"] == "stable", shop.said.getvalue()
+    assert shop.ask()[0] == second.outputs["release"]
+
+
+def test_a_project_that_somebody_has_brought_up_by_hand_is_taken_back(shop: Shop) -> None:
+    """`docker compose up` puts the service itself in the router's place, where nothing knows of slots."""
+    image = shop.release("v1")
+    shop.promote(image)
+    env = {**os.environ, **shop.engines[0].environment, "IMAGE": image}
+    argv = ["docker", "compose", f"--file={shop.repository}/docker-compose.yml", "up", "--detach"]
+    subprocess.run(argv, env=env, check=True, capture_output=True)
+    assert "Not all services of `production` run" in shop.doctor().answer
     second = shop.promote(shop.release("v2"))
     assert second.outputs["verdict"] == "stable", shop.said.getvalue()
     assert shop.ask()[0] == second.outputs["release"]

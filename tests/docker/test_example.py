@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from cicd.core.results import Result
-from tests.docker.example import ENVIRONMENTS, Example
+from tests.docker.example import ENVIRONMENTS, PASSWORD, Example
 from tests.docker.host import Host
 from tests.docker.lab import Lab
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 HEADERS = (
     "strict-transport-security",
@@ -56,6 +56,12 @@ def under_load(example: Example, environment: str, act: Callable[[], Result]) ->
     return done
 
 
+def readable_by_others(folder: Path) -> list[str]:
+    """What anybody but its owner can get at below a folder of ours."""
+    private = [folder, folder / "releases", *folder.glob("releases/*"), *folder.glob("releases/*/*.json")]
+    return [str(path) for path in private if path.stat().st_mode & 0o077]
+
+
 def test_three_releases_through_three_environments_and_one_back(
     tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]
 ) -> None:
@@ -92,3 +98,5 @@ def test_three_releases_through_three_environments_and_one_back(
         assert heard(example, environment, conversations[environment]) == ["Remember this."]
         assert manner(example, environment) == manners[environment]
         assert example.containers(environment) == stayed[environment]
+    assert PASSWORD not in example.said.getvalue()
+    assert readable_by_others(example.hosts[2].path("/srv/cicd/assistant-api/production")) == []

@@ -1,52 +1,175 @@
-"""Engine swarm on real Docker Swarms: of one node, and of three of which one is lost."""
+"""Engine swarm on real nodes: what one machine is too small for."""
 
-from collections.abc import Callable
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from cicd.adapters.engines.swarm import SwarmEngine
 from tests.docker.host import Host
 from tests.docker.lab import Lab
-from tests.docker.shop import Shop
+from tests.docker.shop import COMPOSE, Shop
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+SPREAD = (
+    COMPOSE.replace("    volumes: [work:/work]\n", "")
+    .replace("/work/", "/tmp/")
+    .replace("expose: [8000]", "expose: [8000]\n    deploy: {replicas: 3}")
+)
+IN_FRONT = """
+  edge:
+    image: $NGINX
+    depends_on: [api]
+volumes:
+"""
 
 
-def joined(nodes: list[Host]) -> list[Host]:
-    """Hosts as one swarm, with the first as its manager."""
-    manager, *others = nodes
-    manager.engine.docker("swarm", "init", f"--advertise-addr={manager.address}")
-    token = manager.engine.docker("swarm", "join-token", "--quiet", "worker")
-    for each in others:
-        each.engine.docker("swarm", "join", f"--advertise-addr={each.address}", "--token", token, manager.address)
+@dataclass
+class Swarm(Shop):
+    """The shop on a swarm."""
+
+    engine: str = "swarm"
+    within: str = "60s"
+    compose: str = SPREAD
+
+    def tasks(self) -> list[str]:
+        """`service state node` of each task that Swarm wants to run."""
+        stacks = self.engines[0].docker("service", "ls", "--quiet").split()
+        told = ["--filter=desired-state=running", "--format={{.Name}} {{.CurrentState}} {{.Node}}"]
+        return self.engines[0].docker("service", "ps", *told, *stacks).splitlines() if stacks else []
+
+    def containers(self, service: str, nodes: list[Host]) -> list[str]:
+        """The containers of a service of a slot that run, on any node."""
+        filters = [f"--filter=name=shop-.*_{service}", "--format={{.Names}}"]
+        return [name for node in nodes for name in node.engine.docker("ps", *filters).split()]
+
+
+def swarm(nodes: list[Host]) -> list[Host]:
+    """Hosts as the nodes of one swarm, the first one its manager."""
+    first, *others = nodes
+    first.engine.docker("swarm", "init", f"--advertise-addr={first.address}")
+    token = first.engine.docker("swarm", "join-token", "--quiet", "worker").strip()
+    for node in others:
+        node.engine.docker("swarm", "join", f"--token={token}", f"{first.address}:2377")
     return nodes
 
 
-def tasks(manager: Host, slot: str) -> dict[str, str]:
-    """The services of a slot, and how many of their tasks run."""
-    said = manager.engine.docker(
-        "service", "ls", f"--filter=label=cicd.slot=shop/production/{slot}", "--format={{.Name}} {{.Replicas}}"
-    )
-    return dict(line.split() for line in said.splitlines())
+@dataclass
+class Asked:
+    """What those meet who ask all the time. `lost`: when each request began that had no good answer."""
+
+    lost: list[tuple[float, str]] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def since(self, moment: float) -> list[str]:
+        """Why requests were lost that began after a moment, by the monotonic clock."""
+        return [why for began, why in self.lost if began > moment]
 
 
-def test_there_and_back(tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]) -> None:
-    (one,) = joined(hosts(1))
-    shop = Shop(tmp_path, lab, [one], engine="swarm")
+@contextmanager
+def asked(shop: Shop, host: int = 0) -> Iterator[Asked]:
+    """Somebody asks all the time, through the router of a host."""
+    door, met, over = shop.door(host), Asked(), threading.Event()
+
+    def ask() -> None:
+        while not over.wait(0.02):
+            began = time.monotonic()
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{door}/", timeout=10) as answer:
+                    met.seen.add(answer.headers["X-Cicd-Release"])
+            except OSError as error:
+                met.lost.append((began, str(error)))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield met
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_there_and_back_under_traffic(tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]) -> None:
+    nodes = swarm(hosts(2))
+    shop = Swarm(tmp_path, lab, nodes[:1])
     first = shop.promote(shop.release("v1"))
-    assert first.outputs["verdict"] == "stable", shop.said.getvalue()
-    assert shop.ask() == (first.outputs["release"], "hello")
-    assert tasks(one, "blue") == {
-        "shop-blue_api-blue": "1/1",
-        "shop-blue_cron-blue": "1/1",
-        "shop-blue_worker-blue": "1/1",
-    }
-    second = shop.promote(shop.release("v2"))
-    assert second.outputs["verdict"] == "stable", shop.said.getvalue()
-    assert shop.ask()[0] == second.outputs["release"]
-    assert "shop-blue_cron-blue" not in tasks(one, "blue")
-    back = shop.rollback()
-    assert back.outputs["release"] == first.outputs["release"]
+    assert first.outputs["verdict"] == "stable", first.message + shop.said.getvalue()
     assert shop.ask()[0] == first.outputs["release"]
-    assert tasks(one, "green") == {"shop-green_api-green": "1/1"}
-    assert "shop-blue_cron-blue" in tasks(one, "blue")
+    assert {task.split()[-1] for task in shop.tasks()} == {node.name for node in nodes}, "spread over the nodes"
+    assert any(task.startswith("shop-blue_worker-blue") for task in shop.tasks())
+    with socket.create_connection(shop.project().site.engine.reach("redis", 6379), timeout=10) as shared:
+        shared.sendall(b"PING\r\n")
+        assert shared.recv(16).startswith(b"+PONG"), "as a migration reaches its database"
+    with asked(shop) as met:
+        second = shop.promote(shop.release("v2"))
+        assert second.outputs["verdict"] == "stable", second.message + shop.said.getvalue()
+        assert all("shop-green_" in name for name in shop.containers("worker", nodes)), "cron never twice"
+        bad = shop.promote(shop.release("v3", UNHEALTHY="1"))
+        assert (bad.decision, bad.reason_code) == ("failed", "unhealthy"), bad.message
+        assert shop.ask()[0] == second.outputs["release"]
+        back = shop.rollback()
+        assert back.outputs["release"] == first.outputs["release"], back.message
+    assert not met.lost, met.lost[:3]
+    assert met.seen == {first.outputs["release"], second.outputs["release"]}
+    assert sum(task.startswith("shop-blue_api-blue") for task in shop.tasks()) == 3
+
+
+def test_users_arrive_at_two_hosts(tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]) -> None:
+    """Each has a router and what stands in front of it; the other shared services are on the first alone."""
+    nodes = swarm(hosts(2))
+    front = IN_FRONT.replace("$NGINX", lab.part("nginx"))
+    shop = Swarm(tmp_path, lab, nodes, compose=SPREAD.replace("volumes:\n", front.lstrip("\n")))
+    first = shop.promote(shop.release("v1"))
+    assert first.outputs["verdict"] == "stable", first.message + shop.said.getvalue()
+    here, there = ({name for name in shop.running(number) if "_" not in name} for number in (0, 1))
+    assert (here, there) == ({"shop-api", "shop-edge", "shop-redis"}, {"shop-api", "shop-edge"})
+    with asked(shop, 0) as one, asked(shop, 1) as two:
+        second = shop.promote(shop.release("v2"))
+        assert second.outputs["verdict"] == "stable", second.message + shop.said.getvalue()
+        assert [shop.ask(host=number)[0] for number in (0, 1)] == [second.outputs["release"]] * 2
+        back = shop.rollback()
+        assert [shop.ask(host=number)[0] for number in (0, 1)] == [first.outputs["release"]] * 2, back.message
+    assert not one.lost + two.lost, (one.lost + two.lost)[:3]
+
+
+def test_a_node_is_lost_during_a_promotion(
+    tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others take its tasks over, and the promotion holds; or it does not, and what ran before has the users.
+
+    Requests are lost that were at the node just then. Who comes after them is served by the others.
+    """
+    nodes = swarm(hosts(3))
+    shop = Swarm(tmp_path, lab, nodes[:1], watch="3s")
+    first = shop.promote(shop.release("v1"))
+    assert first.outputs["verdict"] == "stable", first.message + shop.said.getvalue()
+    start, moments = SwarmEngine.start, []
+
+    def losing(self: SwarmEngine, slot: str, record: object) -> None:
+        start(self, slot, record)  # type: ignore[arg-type]
+        nodes[2].lose()
+        moments.append(time.monotonic())
+
+    monkeypatch.setattr(SwarmEngine, "start", losing)
+    with asked(shop) as met:
+        second = shop.promote(shop.release("v2"))
+    nodes[2].find()
+    assert met.since(moments[0]) == []
+    assert met.seen <= {first.outputs["release"], second.outputs["release"]}
+    ran = {"stable": second, "failed": first, "rolled-back": first}[second.outputs["verdict"]]
+    assert shop.ask()[0] == (ran.outputs["release"])
+    assert shop.project().site.target.state().unfinished is None, "the journal says how it ended"
+    monkeypatch.undo()
+    with asked(shop) as met:
+        third = shop.promote(shop.release("v3"))
+    assert third.outputs["verdict"] == "stable", third.message + shop.said.getvalue()
+    assert not met.lost, met.lost[:3]

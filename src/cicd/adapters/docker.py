@@ -180,11 +180,11 @@ class Docker:
         wanted = ["--filter=status=running", '--format={{.Label "cicd.release"}}']
         return self.output("ps", *filters, *wanted).decode().partition("\n")[0]
 
-    def running_services(self, project: str) -> set[str]:
-        """The services of a Compose project that have a container which runs."""
-        wanted = ["--filter=status=running", '--format={{.Label "com.docker.compose.service"}}']
+    def running_services(self, project: str) -> dict[str, str]:
+        """The services of a Compose project that have a container which runs, each with its role; empty for none."""
+        wanted = ["--filter=status=running", '--format={{.Label "com.docker.compose.service"}} {{.Label "cicd.role"}}']
         said = self.output("ps", f"--filter=label=com.docker.compose.project={project}", *wanted).decode()
-        return set(said.split())
+        return {service: role for service, _, role in (line.partition(" ") for line in said.splitlines())}
 
     def containers_by(self, filters: Sequence[str]) -> list[Container]:
         """Containers by filters of `docker ps`; newest first."""
@@ -320,7 +320,11 @@ def _not_pulled(reference: str, host: str, said: str) -> CicdError:
     told = said.strip().splitlines()[-1][-300:] if said.strip() else "it does not say why"
     what = f"{host} cannot pull {reference}: {told}"
     if re.search(r"no space left|disk quota", said, re.IGNORECASE):
-        return DiskFull(what, next_step="free space on that host (`docker image prune`), or lower `deploy.keep`")
+        return DiskFull(
+            what,
+            cause="the disk where Docker keeps its images has no room for this one",
+            next_step="free space on that host (`docker image prune`), or lower `deploy.keep`",
+        )
     if re.search(r"unauthorized|denied|forbidden|no basic auth", said, re.IGNORECASE):
         return RegistryDenied(
             what,

@@ -7,6 +7,7 @@
 """
 
 import contextlib
+import errno
 import functools
 import json
 import re
@@ -24,7 +25,7 @@ from cicd.adapters.host.local import LocalHost
 from cicd.adapters.runner import Runner
 from cicd.core.journal import Entry, NewerFormat, NotAJournal, State, decode, encode, fold
 from cicd.core.release import Record
-from cicd.errors import Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
+from cicd.errors import DiskFull, Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
 
 
 def target_root(runner: Runner) -> Path:
@@ -50,10 +51,16 @@ IN_NO_PATH = re.compile(r"""[\s;{}$"']""")
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """What cannot be written is an error that says what to do. Raises PrepareFailed."""
+    """What cannot be written is an error that says what to do. Raises DiskFull, PrepareFailed."""
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"The target {folder} cannot be written: {error}",
+                cause="releases, logs or something else have filled its disk",
+                next_step="free space, or lower `deploy.keep`",
+            ) from error
         raise PrepareFailed(
             f"The target {folder} cannot be written: {error}",
             cause="its disk is full or read-only, or it is another user's",

@@ -1,11 +1,11 @@
 """`cicd doctor`: what would stand in the way of a promotion, for each environment, and how to mend it."""
 
-from dataclasses import dataclass
-
 from cicd.adapters.flocks import is_held
 from cicd.adapters.github import GitHub
 from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.runner import Runner
+from cicd.commands.doctor_hosts import on_hosts
+from cicd.commands.finding import Finding
 from cicd.commands.preflight import caught, environment_facts
 from cicd.commands.read import Project, read_config
 from cicd.contract import Doctor
@@ -14,28 +14,7 @@ from cicd.core.health import good, why_not
 from cicd.core.markdown import inline
 from cicd.core.preflight import CHECKS, Facts
 from cicd.core.results import Result
-from cicd.errors import CicdError, Unfinished, Unhealthy
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report.
-
-    Attributes:
-        what: what was looked at.
-        error: what is wrong; None if nothing is.
-        advice: what would be better; empty for nothing.
-    """
-
-    environment: str
-    what: str
-    error: CicdError | None = None
-    advice: str = ""
-
-    def __str__(self) -> str:
-        mark = "✗" if self.error else "!" if self.advice else "✓"
-        told = f": {self.error or self.advice}" if self.error or self.advice else ""
-        return f"{mark} {self.environment}: {self.what}{told}"
+from cicd.errors import CicdError, HostRefused, HostUnreachable, ServiceFailed, Unfinished, Unhealthy
 
 
 def main(inputs: Doctor, runner: Runner) -> Result:
@@ -79,7 +58,9 @@ def doctor(projects: list[Project], runner: Runner, hub: GitHub) -> Result:
 def examine(project: Project, runner: Runner, hub: GitHub) -> list[Finding]:
     """One environment: the checks of promote that need no release, and what only a doctor has the time to look at."""
     name = project.site.name
-    facts = environment_facts(project, runner, hub, hub.standing([name]), whole=True)
+    hosts = on_hosts(project, runner) if project.site.deploy.engine == "compose" else []
+    reached = not any(isinstance(one.error, (HostUnreachable, HostRefused)) for one in hosts)
+    facts = environment_facts(project, runner, hub, hub.standing([name]), whole=True, on_target=reached)
     findings = [Finding(name, "lock, ports, GitHub's answers", error) for error in facts.found] or [
         Finding(name, "lock, ports, GitHub's answers")
     ]
@@ -87,7 +68,7 @@ def examine(project: Project, runner: Runner, hub: GitHub) -> list[Finding]:
         errors = list(check(facts))
         findings += [Finding(name, what, error) for error in errors] or ([Finding(name, what)] if judged(what) else [])
     findings += [Finding(name, what, advice=advice) for what, advice in advices(facts, hub)]
-    return [*findings, *on_target(project)]
+    return [*findings, *hosts, *(on_target(project) if reached else [])]
 
 
 def judged(what: str) -> bool:
@@ -126,7 +107,7 @@ def on_target(project: Project) -> list[Finding]:
         target.require_writable()
         settled = at_rest(project)
         unsettled = settled.error or settled.advice  # then something else may answer, and has to: recover comes first
-        return [Finding(name, "the target can be written"), settled, *([] if unsettled else [answers(project)])]
+        return [Finding(name, "the target can be written"), settled, *([] if unsettled else answers(project))]
     except CicdError as error:
         return [Finding(name, "the target", error)]
 
@@ -145,18 +126,34 @@ def at_rest(project: Project) -> Finding:
     return Finding(project.site.name, what, error)
 
 
-def answers(project: Project) -> Finding:
-    """Whether what runs here answers through its router as it should."""
-    site, what = project.site, "what runs is healthy"
+def answers(project: Project) -> list[Finding]:
+    """Whether what runs here answers through its router as it should, on each host, and where users reach it."""
+    site = project.site
     release = site.running().release
     if release is None:
-        return Finding(site.name, "nothing runs on this machine")
-    health = site.deploy.health
-    told = probe(f"{site.url}{health.path}", release_header=ROUTER_RELEASE)
-    if good(told, health, release.id):
-        return Finding(site.name, what)
+        return [Finding(site.name, "nothing runs here")]
+    record, health = site.target.record(release.id), site.deploy.health
+    told = site.router.ask(record)
+    wrong = [one for one in told if not good(one, health, release.id)]
     error = Unhealthy(
-        f"{release.name} is not well: {why_not([told], health, release.id)}",
+        f"{release.name} is not well: {why_not(wrong, health, release.id)}",
         next_step=f"look at its log, or `cicd rollback --environment {site.name}`",
     )
-    return Finding(site.name, what, error)
+    found = [Finding(site.name, "what runs is healthy", error if wrong else None)]
+    if not site.engine.services_run(record):
+        found.append(Finding(site.name, "the services that all slots use", not_all_run(site.name)))
+    if site.given_url and not wrong:
+        seen = probe(f"{site.given_url}{health.path}", release_header=ROUTER_RELEASE)
+        why = "" if good(seen, health, release.id) else why_not([seen], health, release.id)
+        found.append(
+            Finding(site.name, f"{site.given_url} leads to it", advice=why and f"not as seen from here: {why}")
+        )
+    return found
+
+
+def not_all_run(environment: str) -> ServiceFailed:
+    return ServiceFailed(
+        f"Not all services of `{environment}` run",
+        cause="one of them has ended, or was stopped by hand",
+        next_step="`docker ps --all` on its hosts shows which; a promotion starts them again",
+    )

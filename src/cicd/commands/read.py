@@ -68,7 +68,7 @@ class Site:
     @functools.cached_property
     def targets(self) -> tuple[Target, ...]:
         """The environment on each of its hosts. Raises HostUnreachable, HostRefused."""
-        return tuple(_target(address, self.app, self.name, self.runner) for address in self.hosts)
+        return tuple(target_of(address, self.app, self.name, self.runner) for address in self.hosts)
 
     @property
     def target(self) -> Target:
@@ -122,7 +122,7 @@ class Site:
         return _of_record(self.target.record(release_id), self.app, self.hosts, self.runner)
 
 
-def _target(address: str, app: str, environment: str, runner: Runner) -> Target:
+def target_of(address: str, app: str, environment: str, runner: Runner) -> Target:
     """An environment on a host, by its address."""
     host = host_of(address, runner)
     return Target(root_of(host, Path(urlsplit(address).path), runner), app, environment, host)
@@ -205,7 +205,7 @@ def site_of_target(name: str, app: str, runner: Runner, hosts: Sequence[str] = (
     apps = [app] if app else apps_with(target_root(runner), name)
     if len(apps) > 1:
         raise UsageError(f"More than one application has `{name}` here: {', '.join(apps)}", next_step="give `app`")
-    target = _target(hosts[0], apps[0] if apps else "", name, runner)
+    target = target_of(hosts[0], apps[0] if apps else "", name, runner)
     release = target.state().running.release if apps else None
     if release is None or not target.has(release.id):
         raise NothingToRollBackTo(

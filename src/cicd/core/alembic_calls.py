@@ -1,72 +1,55 @@
 """What the functions of a migration call, read without running them.
 
 Whatever is not known to be harmless may do anything: an operation under another name, a helper of another module, SQL
-that is put together. So it is said that it cannot be read, and counts as a loss.
+that is put together. So it is said that it cannot be read, with file and line, and counts as a break and a loss.
 """
 
 import ast
-import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from cicd.core.alembic_operations import OPERATIONS, Operation, attribute_of, unknown_call, word_of
+from cicd.core.alembic_names import BUILDS, EXECUTES, REACHING, Names, is_inner, is_type, name_of, root_of
+from cicd.core.alembic_operations import NEUTRAL, OPERATIONS, Operation, attribute_of
+from cicd.core.alembic_statements import executed
 from cicd.core.schema_changes import Change, unreadable
-from cicd.core.sql_source import read_sql
 
-# Operations that change nothing by themselves.
-NEUTRAL = {"f", "get_bind", "get_context", "batch_alter_table", "inline_literal", "create_table_comment"}
-NEUTRAL |= {"drop_table_comment"}
-EXECUTES = {"execute", "exec_driver_sql", "scalar", "scalars"}
-TEXTS = {"text", "DDL"}  # of SQLAlchemy: SQL as it is
-# Packages of which nothing touches a database by being called; what a session or connection does goes by its methods.
-HARMLESS = {
-    "sqlalchemy",
-    "sqlmodel",
-    "geoalchemy2",
-    "pgvector",
-    "sqlalchemy_utils",
-    "datetime",
-    "uuid",
-    "json",
-    "decimal",
-}
-HARMLESS |= {"enum", "typing", "collections", "itertools", "functools", "re", "math", "textwrap", "logging", "warnings"}
-HARMLESS |= {"secrets", "hashlib", "string", "time", "random"}
-REACHES = {
-    "getattr",
-    "setattr",
-    "delattr",
-    "exec",
-    "eval",
-    "compile",
-    "globals",
-    "locals",
-    "vars",
-    "open",
-    "__import__",
-}
-COMPUTES = {name for name in dir(builtins) if name not in REACHES}
-# Methods that read, build or print, whatever they are called on.
-METHODS = set(
-    """all and_ alias append asc as_scalar autocommit_block begin begin_nested bindparams cast close columns commit copy
-    count create create_all debug decode desc dict distinct encode endswith extend fetchall fetchmany fetchone filter
-    filter_by first flush format get get_columns get_foreign_keys get_indexes get_pk_constraint get_schema_names
-    get_table_names get_unique_constraints group_by has_table having hex in_ info insert_values is_ is_not isnot
-    isoformat items join keys label like limit lower lstrip mappings name not_in notin_ now offset one one_or_none
-    options or_ order_by partition query replace returning rowcount rstrip scalar_one scalar_one_or_none scalar_subquery
-    select select_from sort split splitlines startswith strftime strip subquery title tuples union union_all unique
-    upper utcnow values warning where with_only_columns with_variant yield_per zfill""".split()  # noqa: SIM905
-)
 BRANCHES = (ast.If, ast.For, ast.While, ast.Try, ast.IfExp, ast.Match, ast.Lambda, ast.FunctionDef, ast.comprehension)
+# Python that hides what it does: a name of all functions, a function that begins without running.
+HIDES = (ast.Global, ast.Yield, ast.YieldFrom, ast.Await, ast.AsyncFunctionDef)
+
+
+@dataclass
+class Scope:
+    """Where in the source something stands.
+
+    Attributes:
+        names: what they mean here.
+        tables: names that operations are called on → the table that they are about; empty for `op` itself.
+        made: what the migration has made for certain; in a branch nothing is.
+        seen: functions that it is in.
+        arguments: whether it is among the arguments of an operation, where types are named.
+        building: whether it is a statement that is read as a whole.
+    """
+
+    names: Names
+    tables: dict[str, str]
+    made: set[str]
+    seen: frozenset[str] = frozenset()
+    arguments: bool = False
+    building: bool = False
 
 
 class Source:
-    """One migration's Python."""
+    """One migration's Python. `path`: of its file, for people."""
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, path: str) -> None:
+        self._path, self._names = path, Names()
         self._functions: dict[str, ast.FunctionDef] = {}
-        self._op, self._roots = "", set[str]()
+        self._texts: dict[str, ast.Constant] = {}
         self._bound: dict[str, ast.stmt] = {}
-        self._around = [change for node in tree.body for change in self._take(node)]
+        for node in tree.body:
+            self._take(node)
+        self._around = [change for node in tree.body for change in self._outside(node)]
 
     def has(self, name: str) -> bool:
         """Whether anything is called so."""
@@ -74,83 +57,179 @@ class Source:
 
     def changes(self, name: str) -> list[Change]:
         """What a function does, those of the same file that it calls, and what surrounds it."""
-        if name not in self._bound:
-            return []
         if name not in self._functions:
-            return [unknown_call(self._bound[name])]
+            return [self._unknown(self._bound[name])] if name in self._bound else []
         return [*(self._around if name == "upgrade" else []), *self._of(name, frozenset())]
 
-    def _take(self, node: ast.stmt) -> Iterator[Change]:
-        """Remember what a statement outside of all functions binds; gives what it may do by itself."""
-        names = list(_bound_by(node))
+    def gives_up(self, name: str) -> bool:
+        """Whether a function only raises an error, whatever it does before."""
+        body = self._functions[name].body if name in self._functions else []
+        return any(isinstance(node, ast.Raise) for node in body)
+
+    def _unknown(self, node: ast.AST, what: str = "") -> Change:
+        line = getattr(node, "lineno", 1)
+        return unreadable(what or f"`{ast.unparse(node).splitlines()[0][:60]}`", f"{self._path}:{line}")
+
+    def _take(self, node: ast.stmt) -> None:
+        """Remember what a statement outside of all functions gives a meaning."""
+        names = set(_bound_by(node))
+        # What has two meanings has none that is certain; of functions the last one counts, as in Python.
+        twice = names & self._bound.keys() if not isinstance(node, ast.FunctionDef) else set()
         for name in names:
+            again = name in self._bound
             self._bound[name] = node
             self._functions.pop(name, None)
-            self._roots.discard(name)
+            self._texts.pop(name, None)
+            self._names.forget({name})
+            self._names.other.add(name)
+            value = getattr(node, "value", None)
+            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(value, ast.Constant) and not again:
+                self._texts[name] = value
         if isinstance(node, ast.FunctionDef) and not node.decorator_list:
             self._functions[node.name] = node
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from self._import(node)
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and self._op not in names:
-            yield from self._calls(node.value, {}, set(), frozenset())
-        elif not _is_idle(node):
-            yield unknown_call(node)
+            self._names.take(node)
+        self._names.forget(twice)
+        self._names.foreign |= twice
 
-    def _import(self, node: ast.Import | ast.ImportFrom) -> Iterator[Change]:
-        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-        for one in node.names:
-            bound = one.asname or one.name.partition(".")[0]
-            if one.name == "*":
-                yield unreadable(f"`from {module} import *` (line {node.lineno})")
-            elif (module, one.name) == ("alembic", "op"):
-                self._op = bound
-            elif (module or one.name).partition(".")[0] in HARMLESS:
-                self._roots.add(bound)
-            elif bound == self._op:
-                self._op = ""
+    def _outside(self, node: ast.stmt) -> Iterator[Change]:
+        """What a statement outside of all functions does by itself."""
+        scope = Scope(self._names, dict.fromkeys(self._names.ops, ""), set())
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+            for part in (*node.args.defaults, *node.args.kw_defaults, *_annotations(node)):
+                yield from self._walk(part, scope) if part is not None else ()
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (self._unknown(node) for one in node.names if one.name == "*")
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.ClassDef):
+            targets = node.targets if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            if any(isinstance(one, ast.Attribute | ast.Subscript) for one in _listed(targets)):
+                yield self._unknown(node)
+            yield from self._walk(node, scope)
+        elif not self._is_idle(node):
+            yield self._unknown(node)
 
-    def _of(self, name: str, seen: frozenset[str]) -> list[Change]:
-        function = self._functions[name]
-        tables = {**({self._op: ""} if self._op else {}), **_batches(function)}
-        found = list(_escapes(function, tables))
-        made = set[str]()
-        for statement in function.body:
-            found += self._calls(statement, tables, made, seen | {name})
-        return found
+    def _is_idle(self, node: ast.stmt) -> bool:
+        if isinstance(node, ast.If):  # what only type checkers read
+            return name_of(node.test) == "TYPE_CHECKING" and "TYPE_CHECKING" in self._names.roots and not node.orelse
+        return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
-    def _calls(
-        self, node: ast.AST, tables: Mapping[str, str], made: set[str], seen: frozenset[str], *, within: bool = False
-    ) -> Iterator[Change]:
-        """What the calls below a node do, in the order of the source.
-
-        Args:
-            made: what the migration has made for certain; in a branch nothing is.
-            within: whether these are arguments of an operation, where others than operations only build.
-        """
-        if isinstance(node, BRANCHES):
-            made = set()
-        if not isinstance(node, ast.Call):
-            for child in ast.iter_child_nodes(node):
-                yield from self._calls(child, tables, made, seen, within=within)
+    def _of(self, name: str, seen: frozenset[str]) -> Iterator[Change]:
+        if name in seen:
             return
-        operates = isinstance(node.func, ast.Attribute) and _name(node.func.value) in tables
-        for child in ast.iter_child_nodes(node):
-            yield from self._calls(child, tables, made, seen, within=within or operates)
-        if isinstance(node.func, ast.Name) and node.func.id in self._functions:
-            yield from self._of(node.func.id, seen) if node.func.id not in seen else ()
-        elif attribute_of(node) in EXECUTES:
-            yield from _sql(node, made)
-        elif operates:
-            yield from _operation(node, tables, made)
-        elif not within and not self._harmless(node.func):
-            yield unknown_call(node)
+        function = self._functions[name]
+        names = self._names.within(function)
+        scope = Scope(names, dict.fromkeys(names.ops, ""), set(), seen | {name})
+        for statement in _reached(function.body) if name == "downgrade" else function.body:
+            yield from self._walk(statement, scope)
 
-    def _harmless(self, function: ast.expr) -> bool:
-        if isinstance(function, ast.Name):
-            return function.id in self._roots or (function.id in COMPUTES and function.id not in self._bound)
-        if isinstance(function, ast.Attribute):
-            return _root(function) in self._roots or function.attr in METHODS
-        return False
+    def _walk(self, node: ast.AST, scope: Scope) -> Iterator[Change]:
+        """What is done below a node, in the order of the source."""
+        if isinstance(node, ast.Call):
+            yield from self._call(node, scope)
+        elif isinstance(node, ast.Name):
+            yield from self._named(node, scope)
+        elif isinstance(node, ast.With):
+            yield from self._with(node, scope)
+        elif isinstance(node, HIDES):
+            yield self._unknown(node)
+        else:
+            if isinstance(node, ast.Attribute):
+                yield from self._attribute(node, scope)
+            inner = replace(scope, made=set()) if isinstance(node, BRANCHES) else scope
+            for child in ast.iter_child_nodes(node):
+                yield from self._walk(child, inner)
+
+    def _named(self, node: ast.Name, scope: Scope) -> Iterator[Change]:
+        """A name that is not called: what has it may do with it what it likes."""
+        if node.id in scope.tables:
+            yield self._unknown(node, f"`{node.id}` handed on")
+        elif node.id in scope.names.foreign | scope.names.context:
+            if not (scope.arguments and is_type(node)):
+                yield self._unknown(node)
+        elif self._follows(node.id, scope):
+            yield from self._of(node.id, scope.seen)
+
+    def _follows(self, name: str, scope: Scope) -> bool:
+        return name in self._functions and name not in scope.names.local
+
+    def _attribute(self, node: ast.Attribute, scope: Scope) -> Iterator[Change]:
+        """An attribute that is not called."""
+        stored = not isinstance(node.ctx, ast.Load) and root_of(node) in scope.names.roots
+        if stored or node.attr in REACHING or is_inner(node.attr):
+            yield self._unknown(node)
+
+    def _with(self, node: ast.With, scope: Scope) -> Iterator[Change]:
+        for item in node.items:
+            call, name = item.context_expr, name_of(item.optional_vars) if item.optional_vars else ""
+            yield from self._walk(call, scope)
+            if isinstance(call, ast.Call) and attribute_of(call) == "batch_alter_table" and self._operates(call, scope):
+                scope.tables.update({name: Operation(call, "", set()).table()} if name else {})
+            elif name in scope.tables:
+                yield self._unknown(node)
+        for statement in node.body:
+            yield from self._walk(statement, scope)
+
+    def _operates(self, call: ast.Call, scope: Scope) -> bool:
+        return isinstance(call.func, ast.Attribute) and name_of(call.func.value) in scope.tables
+
+    def _call(self, call: ast.Call, scope: Scope) -> Iterator[Change]:
+        function, operates, runs = call.func, self._operates(call, scope), attribute_of(call) in EXECUTES
+        type_ = scope.arguments and is_type(function)
+        done = executed(call, scope.names, self._texts, scope.made, self._path) if runs else []
+        yield from self._owner(call, scope, passed_over=operates or type_)
+        types = operates or (is_type(function) and root_of(function) in scope.names.roots and _last(function) == "ENUM")
+        inner = replace(scope, arguments=scope.arguments or types, building=scope.building or bool(done))
+        for argument in (*call.args, *call.keywords):
+            yield from self._walk(argument, inner)
+        if isinstance(function, ast.Name) and self._follows(function.id, scope):
+            yield from self._of(function.id, scope.seen)
+        elif runs:
+            yield from done or [self._unknown(call)]
+        elif operates:
+            yield from self._operation(call, scope)
+        elif _is_by_database(call):
+            yield from self._by_database(call, scope)
+        elif not (type_ or scope.names.harmless(function) or (scope.building and attribute_of(call) in BUILDS)):
+            yield self._unknown(call)
+
+    def _owner(self, call: ast.Call, scope: Scope, *, passed_over: bool) -> Iterator[Change]:
+        """What is done to get at what is called."""
+        function = call.func
+        told = isinstance(function, ast.Attribute) and name_of(function.value) in scope.names.context
+        if passed_over or told or isinstance(function, ast.Name) or _is_by_database(call):
+            return
+        yield from self._walk(function.value if isinstance(function, ast.Attribute) else function, scope)
+
+    def _operation(self, call: ast.Call, scope: Scope) -> list[Change]:
+        name = attribute_of(call)
+        operation = Operation(call, scope.tables[root_of(call.func)], scope.made)
+        if name in NEUTRAL:
+            return []
+        found = OPERATIONS[name](operation) if name in OPERATIONS and operation.written_out(name) else None
+        return [self._unknown(call)] if found is None else found
+
+    def _by_database(self, call: ast.Call, scope: Scope) -> list[Change]:
+        """Alembic's template `multidb`: one function for each database."""
+        begin = _format_of(call).partition("%s")[0]
+        names = [name for name in self._functions if begin and name.startswith(begin)]
+        return [change for name in names for change in self._of(name, scope.seen)] or [self._unknown(call)]
+
+
+def _last(function: ast.expr) -> str:
+    return (function.attr if isinstance(function, ast.Attribute) else name_of(function)).upper()
+
+
+def _is_by_database(call: ast.Call) -> bool:
+    """`globals()["upgrade_%s" % engine_name]()`."""
+    return _format_of(call) in ("upgrade_%s", "downgrade_%s") and not call.args and not call.keywords
+
+
+def _format_of(call: ast.Call) -> str:
+    if not isinstance(call.func, ast.Subscript) or not isinstance(call.func.slice, ast.BinOp):
+        return ""
+    within, text = call.func.value, call.func.slice.left
+    is_globals = isinstance(within, ast.Call) and name_of(within.func) == "globals"
+    return text.value if is_globals and isinstance(text, ast.Constant) and isinstance(text.value, str) else ""
 
 
 def _bound_by(node: ast.stmt) -> Iterator[str]:
@@ -158,70 +237,31 @@ def _bound_by(node: ast.stmt) -> Iterator[str]:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
         return
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        yield from (one.asname or one.name.partition(".")[0] for one in node.names)
-        return
     for child in ast.walk(node):
-        if isinstance(child, ast.Name) and not isinstance(child.ctx, ast.Load):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield from (one.asname or one.name.partition(".")[0] for one in child.names)
+        elif isinstance(child, ast.Name) and not isinstance(child.ctx, ast.Load):
             yield child.id
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child.name
 
 
-def _is_idle(node: ast.stmt) -> bool:
-    """Whether a statement outside of all functions does nothing by itself."""
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Constant)
-    if isinstance(node, ast.If):
-        return _name(node.test) == "TYPE_CHECKING" and not node.orelse
-    return isinstance(node, ast.AnnAssign | ast.ClassDef | ast.Pass)
+def _annotations(function: ast.FunctionDef) -> Iterator[ast.expr]:
+    arguments = function.args
+    for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+        if one and one.annotation:
+            yield one.annotation
+    if function.returns:
+        yield function.returns
 
 
-def _batches(function: ast.FunctionDef) -> dict[str, str]:
-    """Names that a batch of operations has → the table that it is about."""
-    found = {}
-    for node in ast.walk(function):
-        for item in node.items if isinstance(node, ast.With) else []:
-            call, name = item.context_expr, item.optional_vars
-            if isinstance(call, ast.Call) and isinstance(name, ast.Name) and attribute_of(call) == "batch_alter_table":
-                found[name.id] = word_of(call, 0, "table_name")
-    return found
+def _listed(targets: object) -> list[object]:
+    return targets if isinstance(targets, list) else [targets]
 
 
-def _escapes(function: ast.FunctionDef, tables: Mapping[str, str]) -> Iterator[Change]:
-    """Uses of what operations are called on that are no call of one: from there on they have another name."""
-    called = {
-        id(node.func.value)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-    }
-    given = {id(item.optional_vars) for node in ast.walk(function) if isinstance(node, ast.With) for item in node.items}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and node.id in tables and id(node) not in called | given:
-            yield unreadable(f"`{node.id}` handed on (line {node.lineno})")
-
-
-def _operation(call: ast.Call, tables: Mapping[str, str], made: set[str]) -> list[Change]:
-    name = attribute_of(call)
-    if name in NEUTRAL:
-        return []
-    owner = _name(call.func.value) if isinstance(call.func, ast.Attribute) else ""
-    return OPERATIONS[name](Operation(call, tables[owner], made)) if name in OPERATIONS else [unknown_call(call)]
-
-
-def _sql(call: ast.Call, made: set[str]) -> list[Change]:
-    argument = call.args[0] if call.args else None
-    if isinstance(argument, ast.Call) and argument.args and (attribute_of(argument) or _name(argument.func)) in TEXTS:
-        argument = argument.args[0]
-    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-        return read_sql(argument.value, made)
-    return [unknown_call(call)]
-
-
-def _name(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _root(node: ast.expr) -> str:
-    """`a` of `a.b.c`; empty where anything else than names stands in it."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return _name(node)
+def _reached(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements up to the one that leaves the function."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ast.Return | ast.Raise):
+            return

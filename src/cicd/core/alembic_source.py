@@ -7,6 +7,7 @@ import re
 
 from cicd.core.alembic_calls import Source
 from cicd.core.migrations import Files, Migration, in_order, judged
+from cicd.core.schema_changes import is_idle
 from cicd.errors import ConfigError
 
 
@@ -53,7 +54,7 @@ def read_migration(text: str, path: str) -> Migration | None:
     except SyntaxError as error:
         raise ConfigError(f"{path}:{error.lineno}: this is not valid Python", next_step="mend the migration") from error
     values = dict(_assignments(tree))
-    source = Source(tree)
+    source = Source(tree, path)
     if not isinstance(values.get("revision"), str):
         if not source.has("upgrade"):
             return None
@@ -68,7 +69,8 @@ def read_migration(text: str, path: str) -> Migration | None:
     up, down = source.changes("upgrade"), source.changes("downgrade")
     title = doc[0] if doc else ""
     # A way down that does nothing is one only for a way up that does nothing.
-    return judged(str(values["revision"]), before or "", title, up, down if down or not up else None, text, path)
+    back = None if source.gives_up("downgrade") or (is_idle(down) and not is_idle(up)) else down
+    return judged(str(values["revision"]), before or "", title, up, back, text, path)
 
 
 def _assignments(tree: ast.Module) -> list[tuple[str, object]]:

@@ -124,8 +124,8 @@ def several(model: Model, shape: Shape) -> list[str]:
     if replicas == 1:
         return []
     return [
-        f"services.{shape.service}: {replicas} replicas; engine `compose` runs one per slot and host (give more workers"
-        " to it, or take engine `swarm`)"
+        f"services.{shape.service}: {replicas} replicas; engine `compose` runs one per slot and host (give it more"
+        " workers; `swarm` runs several)"
     ]
 
 

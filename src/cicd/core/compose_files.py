@@ -10,7 +10,10 @@ import msgspec
 from cicd.core.compose import Model, ServiceModel, Shape, escaped
 
 # Of the service's own, what its users and neighbours know it by: the router has it in its place.
-KNOWN_BY = ("networks", "ports", "container_name", "hostname", "domainname", "labels", "logging", "restart")
+KNOWN_BY = ("networks", "ports", "container_name", "hostname", "domainname", "labels", "logging")
+# Of the router: Docker takes a container that was sent a HUP for one that was stopped by hand, and leaves it so
+# if it is `unless-stopped`. https://github.com/moby/moby/issues/41302
+RESTART = "always"
 # What two slots cannot both have, and what is of the shared services or of a build.
 OF_ONE = ("ports", "container_name", "depends_on", "build", "links", "external_links", "scale", "profiles", "develop")
 
@@ -81,7 +84,7 @@ def _router(service: ServiceModel, router: Router, network: Network, labels: Map
     ports = [one for one in service.get("ports") or [] if one.get("published") != str(router.published)]
     conf = f"{router.folder}/nginx.conf"
     return {
-        "restart": "unless-stopped",
+        "restart": RESTART,
         **{key: service[key] for key in KNOWN_BY if service.get(key) is not None},
         "image": router.image,
         "entrypoint": ["nginx"],

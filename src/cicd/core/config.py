@@ -137,8 +137,8 @@ class Deploy(_Section, frozen=True):
     it (left out: the services of the same image). All other services run once. `router-image` is the nginx that takes
     the place of the service. `attestation` wants proof of who built the image.
 
-    Engine `swarm`: the same files and keys. `service` and `companions` run as stacks on a Docker Swarm, with the
-    replicas and the placement of the compose file's `deploy`; the first of an environment's `hosts` is a manager of it.
+    Engine `swarm` is the same on the nodes of a Docker Swarm, one of whose managers is the environment's first host:
+    the service and its companions have the replicas and the placement that the compose files say under `deploy`.
     """
 
     engine: Literal["process", "compose", "swarm"] = "process"
@@ -206,7 +206,7 @@ class Environment(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """The consumer's file. `image` is the repository of the application's images, without tag; for Docker's engines."""
+    """The consumer's file. `image` is the repository of the application's images, without tag, for engine `compose`."""
 
     version: Literal[1]
     app: Name

@@ -132,15 +132,15 @@ def _process_problems(config: Config) -> list[str]:
 
 
 def _compose_problems(config: Config) -> list[str]:
-    """What engines `compose` and `swarm` need: a service, files, a repository of images, hosts that are named once."""
+    """What engine `compose` or `swarm` needs: a service, files, a repository of images, hosts that are named once."""
     deploy = config.deploy
     if deploy is None or deploy.engine == "process":
         return []
-    problems, engine = [], deploy.engine
+    problems = []
     if not deploy.service:
-        problems.append(f"deploy.service: engine `{engine}` needs the name of the service that has the traffic")
+        problems.append(f"deploy.service: engine `{deploy.engine}` needs the name of the service that has the traffic")
     if not config.image:
-        problems.append(f"image: engine `{engine}` needs the repository of the images, such as ghcr.io/acme/api")
+        problems.append(f"image: engine `{deploy.engine}` needs the repository of the images, such as ghcr.io/acme/api")
     given = {"deploy": deploy.compose}
     given |= {f"environments.{name}": environment.compose for name, environment in config.environments.items()}
     problems += [
@@ -156,7 +156,7 @@ def _compose_problems(config: Config) -> list[str]:
             problems.append(f"environments.{name}.hosts: one is named twice")
         if environment.folder and not environment.folder.startswith("/"):
             problems.append(f"environments.{name}.folder: it should begin with /")
-    return [*problems, *_foreign(deploy, engine, ("run", "requirements", "files"))]
+    return [*problems, *_foreign(deploy, deploy.engine, ("run", "requirements", "files"))]
 
 
 def _foreign(deploy: Deploy, engine: str, names: Sequence[str]) -> list[str]:

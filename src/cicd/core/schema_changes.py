@@ -1,6 +1,7 @@
 """What one change of a schema does to the code that still runs, and to the data."""
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,13 +16,18 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         what: it does, for people: "drops column `users.name`".
         adds: it only adds or allows more, so that code that does not know it goes on working.
         breaks: the code that ran before it may fail with it.
-        loses: it drops or overwrites data, or cannot be read and so may.
+        loses: it drops or overwrites data.
+
+    What cannot be read breaks and loses, for it may.
     """
 
     what: str
     adds: bool = False
     breaks: bool = False
     loses: bool = False
+
+
+IDLE = Change(what="changes no schema", adds=True)
 
 
 def adding(what: str) -> Change:
@@ -47,8 +53,9 @@ def overwriting(what: str) -> Change:
     return Change(what=what, loses=True)
 
 
-def unreadable(what: str) -> Change:
-    return Change(what=f"{what}, which cannot be read", loses=True)
+def unreadable(what: str, where: str = "") -> Change:
+    """It may do anything: to data, and to the code that runs. `where`: file and line."""
+    return Change(what=f"{what}{f' ({where})' if where else ''}, which cannot be read", breaks=True, loses=True)
 
 
 def of_type(column: str, type_: str) -> Change:
@@ -60,3 +67,8 @@ def of_type(column: str, type_: str) -> Change:
 def new_column(column: str, *, required: bool) -> Change:
     """`required`: NOT NULL without a default. Old code does not name the column when it writes a row."""
     return breaking(f"adds column `{column}`, NOT NULL without a default") if required else adding(f"adds `{column}`")
+
+
+def is_idle(changes: Sequence[Change] | None) -> bool:
+    """Whether they do nothing at all to schema or data."""
+    return changes is not None and all(change == IDLE for change in changes)

@@ -6,9 +6,8 @@ from cicd.core.sql_tokens import tokens
 
 # What runs expressions at once. A definition, such as that of a function or a view, runs nothing.
 RUNS = re.compile(
-    r"select|with|insert|update|delete|merge|values|refresh|create (?:\w+ )*table .*\bas\b|alter table .*\bdefault\b"
-    r"|create (?:unique )?index|create materialized",
-    re.I,
+    r"select|with|insert|update|delete|merge|values|refresh|create (?:\w+ )*table .*\bas\b|alter table"
+    r"|create (?:unique )?index|create materialized"
 )
 # Functions of PostgreSQL that only compute, by its documentation's chapter 9, and words before a parenthesis.
 WORDS = """
@@ -29,13 +28,13 @@ pg_advisory_xact_lock pg_get_serial_sequence pg_typeof position power quote_iden
 random rank regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table repeat replace
 reverse right round row row_number row_to_json rpad rtrim setseed setval setweight sha224 sha256 sha384
 sha512 sign split_part sqrt starts_with statement_timestamp stddev strict string_agg string_to_array strpos
-substr substring sum timeofday to_char to_date to_json to_jsonb to_number to_regclass to_timestamp to_tsquery
+substr substring sum timeofday timezone to_char to_date to_json to_jsonb to_number to_regclass to_timestamp to_tsquery
 to_tsvector transaction_timestamp translate trim trunc txid_current unnest upper uuid_generate_v1
 uuid_generate_v4 uuidv4 uuidv7 variance width_bucket xmlelement
-all and any as between by case cast check collate column default do else exclude exists filter foreign from
-group grouping having if in interval into is join key lateral like limit materialized not nothing nulls of on only
-or order over overlaps partition primary references returning rollup select set sets similar some
-distinct table then tuple union unique update using values when where window with within without
+all and any as between by case cast check collate column conflict cube default do else exclude exists filter foreign
+from group grouping having identity if in inherits interval into is join key lateral like limit materialized not nothing
+nulls of on only or order over overlaps partition primary references returning rollup select set sets similar some
+distinct table then to tuple union unique update using values when where window with within without
 bigint bit box bpchar bytea char character date dec decimal double float geography geometry halfvec inet int
 integer json jsonb money nchar numeric precision real smallint sparsevec text time timestamp timestamptz timetz
 uuid varbit varchar vector varying zone
@@ -50,18 +49,19 @@ def unknown_calls(statement: str) -> list[str]:
     """Functions that a statement calls and that are not known to only compute.
 
     Args:
-        statement: with quoted text made `''`.
+        statement: as `statements` gives it.
     """
     if not RUNS.match(statement):
         return []
-    named = NAMED | ({"on", "only"} if re.match(r"create (unique )?index", statement, re.I) else set())
+    named = NAMED | ({"on", "only"} if re.match(r"create (unique )?index", statement) else set())
     found, words = list[str](), [token for token in tokens(statement) if token[0] != "space"]
     for index, (kind, _) in enumerate(words):
         if kind == "open" and index and words[index - 1][0] in ("word", "name"):
             start = _begin(words, index - 1)
             name = "".join(text for _, text in words[start:index])
-            plain = name.replace('"', "").lower().removeprefix("pg_catalog.")
-            if plain not in KNOWN and not (start and words[start - 1][1].lower() in named):
+            # A quoted name may be anybody's: no keyword, and no function of PostgreSQL, needs the quotes.
+            plain = name.removeprefix("pg_catalog.")
+            if plain not in KNOWN and not (start and words[start - 1][1] in named):
                 found.append(name)
     return found
 

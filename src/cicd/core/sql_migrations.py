@@ -6,15 +6,17 @@ of its own: `0003_users.down.sql` beside `0003_users.up.sql`, `U3__users.sql` be
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cicd.core.migrations import Files, Migration, judged
-from cicd.core.sql_source import read_sql
-from cicd.core.sql_tokens import Unended, tokens
+from cicd.core.schema_changes import Change, is_idle, unreadable
+from cicd.core.sql_source import Where, read_sql
 from cicd.errors import ConfigError
 
 FILE = re.compile(r"(?P<way>[VU]?)(?P<number>\d+)(?:[._]\d+)*_*[-.]?(?P<title>.*?)(?P<suffix>\.up|\.down)?\.sql", re.I)
-MARKER = re.compile(r"^--[ \t]*(?:\+?\w+)[: \t]+(?P<way>up|down)\b.*$", re.I | re.M)
+# dbmate's, goose's and sql-migrate's. A comment such as `-- scale down` divides nothing.
+MARKER = re.compile(r"^--[ \t]*(?:migrate:|\+(?:goose|migrate)[ \t]+)(?P<way>up|down|Up|Down)\b.*$", re.M)
+ALIKE = re.compile(r"^[ \t]*(?:--|#)[ \t]*\+?\w+[ \t]*:?[ \t]*(?:up|down)[ \t]*$", re.I | re.M)
 
 
 def read_migrations(files: Files, folder: str) -> list[Migration]:
@@ -61,30 +63,50 @@ def _check(ups: Mapping[str, str], downs: Mapping[str, str], folder: str) -> Non
 
 
 def _read(number: str, before: str, path: str, files: Files, downs: Mapping[str, str]) -> Migration:
-    text = files[path]
-    up, down = parts(text)
-    if number in downs:
-        down = files[downs[number]]
-    match = FILE.fullmatch(path.rpartition("/")[2])
+    name, text = path.rpartition("/")[2], files[path]
+    match = FILE.fullmatch(name)
+    alone = bool(match and (match["way"] or match["suffix"])) or number in downs  # all of it is the way up
+    up, down = (text, None) if alone else parts(text)
+    way_down, where = (files[downs[number]], downs[number]) if number in downs else (down, path)
     title = match["title"].replace("_", " ").strip() if match else ""
-    # A way down without a statement is one only for a way up that has none.
-    there = down is not None and (_says_something(down) or not _says_something(up))
-    return judged(number, before, title, read_sql(up), read_sql(down or "") if there else None, text, path)
+    does, undoes = [*read_sql(up, where=_in(path)), *_dividing(up, path)], None
+    if way_down is not None:
+        undoes = [*read_sql(way_down, where=_in(where)), *_dividing(way_down, where)]
+    # A way down that does nothing is one only for a way up that does nothing.
+    if is_idle(undoes) and not is_idle(does):
+        undoes = None
+    return judged(number, before, title, does, undoes, text, path)
 
 
-def _says_something(sql: str) -> bool:
-    """Whether there is more than white space and comments."""
-    try:
-        return any(kind not in ("space", "comment", "end") for kind, _ in tokens(sql))
-    except Unended:
-        return True
+def _in(path: str) -> Where:
+    return lambda line: f"{path}:{line}"
+
+
+def _dividing(sql: str, path: str) -> list[Change]:
+    """Lines that look as if they divided the file, and that another tool, or another version, may divide it at."""
+    return [
+        unreadable(f"`{match[0].strip()}`", f"{path}:{sql.count(chr(10), 0, match.start()) + 1}")
+        for match in ALIKE.finditer(sql)
+    ]
 
 
 def parts(text: str) -> tuple[str, str | None]:
-    """The way up and the way down of one file; all of it is the way up where no line divides it."""
+    """The way up and the way down of one file; all of it is the way up where no line divides it.
+
+    Lines keep their numbers: what is not of a way is empty lines in it. What comes before the first mark goes up.
+    """
     marks = list(MARKER.finditer(text))
-    if not marks:
-        return text, None
-    ends = [*(mark.start() for mark in marks[1:]), len(text)]
-    found = {mark["way"].lower(): text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)}
-    return found.get("up", ""), found.get("down")
+    ends = [*(mark.start() for mark in marks), len(text)]
+    pieces = [("up", 0, ends[0])]
+    pieces += [(mark["way"].lower(), mark.end(), end) for mark, end in zip(marks, ends[1:], strict=True)]
+    found = {way: _only(text, [(start, end) for name, start, end in pieces if name == way]) for way, _, _ in pieces}
+    return found["up"], found.get("down")
+
+
+def _only(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """These spans of a text, and of the others the ends of lines alone."""
+    kept, at = "", 0
+    for start, end in spans:
+        kept += "\n" * text.count("\n", at, start) + text[start:end]
+        at = end
+    return kept

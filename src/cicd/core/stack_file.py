@@ -10,7 +10,7 @@ from typing import Any
 from cicd.core.compose import Model, ServiceModel, Shape
 from cicd.core.release import digest
 
-VERSION = "3.8"  # the newest that Docker Engine 20.10 knows
+VERSION = "3.9"  # the newest that Docker Engine 20.10 knows
 LONGEST = 63  # signs of a service's name on a swarm, for it is a DNS label
 FIRST_MOVES = {"order": "start-first"}  # when somebody updates it by hand, too
 
@@ -33,7 +33,7 @@ IDLE = (
 # fmt: on
 DEPLOY = ("mode", "replicas", "labels", "update_config", "rollback_config", "resources", "restart_policy", "placement")
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where a program finds it
-MOUNTS = {"bind": ("propagation",), "volume": ("nocopy",), "tmpfs": ("size",)}
+MOUNTS = {"volume": ("nocopy",), "tmpfs": ("size",)}
 CONDITIONS = {"no": "none", "always": "any", "unless-stopped": "any", "on-failure": "on-failure"}
 
 
@@ -47,6 +47,11 @@ def stack_problems(model: Model, shape: Shape) -> list[str]:
         longest = service_name(model["name"], name, "green")
         if len(longest) > LONGEST:
             found.append(f"{here}: on a swarm it is called {longest}, which is longer than {LONGEST} signs")
+        found += [
+            f"{here}.volumes: {mount['source']} is on one machine, and its tasks are not; use `configs`"
+            for mount in service.get("volumes") or []
+            if mount.get("type") == "bind"
+        ]
         devices = ((service.get("deploy") or {}).get("resources") or {}).get("reservations") or {}
         if devices.get("devices"):
             found.append(f"{here}.deploy.resources.reservations.devices: a swarm knows generic_resources alone")
@@ -131,13 +136,11 @@ def stack_file(slot: Model, services: Sequence[str], folder: str) -> dict[str, A
 
 
 def _used(services: Mapping[str, ServiceModel], part: str) -> list[str]:
-    named = {
-        one["source"] if isinstance(one, Mapping) else one for each in services.values() for one in each.get(part) or []
-    }
-    if part == "volumes":
-        volumes = (one for each in services.values() for one in each.get(part) or [] if one["type"] == "volume")
-        named = {one["source"] for one in volumes if one.get("source")}
-    return sorted(named)
+    """The names of networks, volumes, configs or secrets that services have."""
+    ones = [one for each in services.values() for one in each.get(part) or []]
+    if part == "networks":
+        return sorted(set(ones))
+    return sorted({one["source"] for one in ones if one.get("source") and one.get("type", "volume") == "volume"})
 
 
 def _given(part: str, name: str, one: Mapping[str, Any], stack: str, release: str, folder: str) -> dict[str, Any]:

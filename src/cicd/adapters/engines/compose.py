@@ -104,12 +104,12 @@ class ComposeEngine:
         with writing(self.target.folder):
             folder = self.target.make("releases", record.release.id)
             places = self._ship(layout)
-        words = {IMAGE: self._tag(record.release.id), RELEASE: record.release.id}
-        model = filled(relocated(layout.model, places), words)
-        for name, made in self._files(record, settings, model).items():
-            self.target.write(folder / f"{name}.json", file_text(made))
-        self.target.write(folder / "settings.json", json.dumps(dict(settings)))
-        self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
+            words = {IMAGE: self._tag(record.release.id), RELEASE: record.release.id}
+            model = filled(relocated(layout.model, places), words)
+            for name, made in self._files(record, settings, model).items():
+                self.target.write(folder / f"{name}.json", file_text(made))
+            self.target.write(folder / "settings.json", json.dumps(dict(settings)))
+            self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
 
     def _ship(self, layout: Layout) -> dict[str, str]:
         """Lay out what of the checkout services are given; gives where each path leads on the host.
@@ -120,11 +120,19 @@ class ComposeEngine:
         for path, digest in layout.shipped.items():
             folder = self.target.make("files", digest[:32])
             if host.look(folder / "whole") is None:
-                host.send(path, folder / path.name)
-                host.write(folder / "whole", b"")
+                self._send(path, folder)
             places[str(path)] = str(folder / path.name)
         data = Path(layout.data) if layout.data else self.target.folder / "data"
         return places | {str(path): str(data / below) for path, below in layout.led.items()}
+
+    def _send(self, path: Path, folder: Path) -> None:
+        """Send what is at a path into a folder, which is not left there in part: the disk may be full."""
+        try:
+            self.target.host.send(path, folder / path.name)
+            self.target.host.write(folder / "whole", b"")
+        except OSError:
+            self.target.host.remove(folder)
+            raise
 
     def _files(self, record: Record, settings: Mapping[str, str], model: Model) -> dict[str, dict[str, Any]]:
         parts = shape(model, record.deploy.service, record.deploy.companions)
@@ -211,7 +219,9 @@ class ComposeEngine:
         file = self._file(record, "base")
         # What nobody starts again may have done its work.
         wanted = {name for name, one in file["services"].items() if one.get("restart", "no") != "no"}
-        return wanted | {record.deploy.service} <= self.docker.running_services(file["name"])
+        running = self.docker.running_services(file["name"])
+        # Who brings the project's own file up by hand puts the service itself in the router's place.
+        return wanted <= running.keys() and running.get(record.deploy.service) == "router"
 
     def revive(self, slot: str, record: Record) -> str:
         revived = []
