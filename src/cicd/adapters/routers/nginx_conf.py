@@ -71,8 +71,9 @@ $manner
 }
 """)
 
-# Each task has a connection of its own for each request, and a short time to take it: one on a machine that was lost
-# would not answer, and the next one is asked then.
+# Each request has a connection of its own, and a short time to get it: a task on a machine that was lost takes none, and
+# the next one is asked then; on one that was kept, the request would wait for an answer. nginx keeps them by itself from
+# 1.29.7 on; `keepalive 0` would be said to these alone, for older ones refuse it.
 NAMED = string.Template("""\
     error_log $folder/error.log warn;
     resolver 127.0.0.11 valid=1s ipv6=off;
@@ -87,7 +88,7 @@ $upstreams
         location ~ "^/([0-9.]+:[0-9]+)(/.*)$$" { proxy_pass http://$$1$$2$$is_args$$args; }
     }""")
 RESOLVED = string.Template("""\
-    upstream $slot { zone $slot 256k; server $address resolve fail_timeout=2s; }""")
+    upstream $slot { zone $slot 256k; server $address resolve fail_timeout=2s; keepalive_requests 1; }""")
 
 # The first to meet users: what they claim of themselves is not believed, and slow ones do not hold the application up.
 IN_FRONT = """\
