@@ -71,9 +71,9 @@ $manner
 }
 """)
 
-# Each request has a connection of its own, and a short time to get it: a task on a machine that was lost takes none, and
-# the next one is asked then; on one that was kept, the request would wait for an answer. nginx keeps them by itself from
-# 1.29.7 on; `keepalive 0` would be said to these alone, for older ones refuse it.
+# Each request has a connection of its own, and a short time to get it. A task on a lost machine takes none, and another
+# is asked then; on one that was kept, the request would wait for an answer. nginx keeps them by itself from 1.29.7
+# on; `keepalive 0` would be said to these alone, for older ones refuse it.
 NAMED = string.Template("""\
     error_log $folder/error.log warn;
     resolver 127.0.0.11 valid=1s ipv6=off;
