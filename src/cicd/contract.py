@@ -80,6 +80,9 @@ VARIABLES = {
     "CICD_GITHUB_PATIENCE": "Seconds that a call of GitHub's API may take with all its repetitions; 30 if empty.",
     "CICD_TRUSTED_ROOT": "File with the roots by which attestations are verified, as `gh attestation trusted-root`"
     " prints them, where Sigstore's own cannot be reached. Empty: `gh` fetches and checks them.",
+    "CICD_SHARD": "Set for a suite's command: which part of the plan it is, from 1; for runners that are not pytest.",
+    "CICD_SHARDS": "Set for a suite's command: how many parts there are.",
+    "CICD_SHARD_PLAN": "Set for a suite's command: the file by which our plugin tells pytest its part.",
     "CICD_INPUT_<NAME>": "An input, as the actions pass it on; an option of the command line goes before it.",
     "GITHUB_TOKEN": "The token where `token` is not given outside of a workflow; `GH_TOKEN` does as well.",
     "GITHUB_REPOSITORY": "`owner/name`: whose ledger and locks are meant.",
@@ -142,6 +145,13 @@ class RunSuite:
     junit: str = given("Path of the JUnit report that the command writes; empty: pytest is told to write one.")
     coverage: str = given("Least line coverage in percent; empty: the config's gate; `none`: not measured.")
     timeout: str = given("Minutes after which the command is ended; empty: the config's, else 60.")
+    plan: str = given(
+        "`true`: plan the suites named in `suite` (empty: all of the config) and run none; else the plan to follow,"
+        " which such a step has given."
+    )
+    shard: str = given("Which part of the plan's suite to run, such as `2/4`.")
+    parts: str = given("Folder with the parts that all jobs of the plan have left: give the verdict.")
+    history: str = given("Folder in which times, proofs and flaky tests are kept from run to run; empty: nowhere.")
 
 
 @dataclass(frozen=True)
@@ -352,6 +362,9 @@ COMMANDS = {
                 Output("failed", "Number of tests that failed."),
                 Output("coverage", "Line coverage in percent, if it was measured."),
                 Output("junit", "Path of the JUnit report."),
+                Output("plan", "With `plan: true`: the plan, to be handed to all jobs of the run."),
+                Output("matrix", "With `plan: true`: the jobs, as a JSON list of `suite` and `shard`."),
+                Output("part", "With a plan: folder of what this job leaves for the verdict."),
             ),
             "actions/run-suite",
         ),

@@ -324,6 +324,18 @@ class ReportInvalid(CicdError):
     code, reason = 63, "report-invalid"
 
 
+class SuiteIncomplete(CicdError):
+    """It is not proven that every test of the suite has run."""
+
+    code, reason = 65, "incomplete"
+
+
+class TooSlow(CicdError):
+    """A measure is beyond its limit, slower than the base, or was not taken."""
+
+    code, reason = 66, "too-slow"
+
+
 class EnvironmentsDiffer(CicdError):
     """Environments differ in what `fail-on` of parity names."""
 

@@ -79,6 +79,18 @@ def test_a_journal_that_cannot_be_read_is_one_finding_of_many(world: World) -> N
     assert (result["exit"], result["reason_code"]) == (39, "unfinished")
 
 
+def test_status_shows_the_others_where_one_journal_is_bad(world: World) -> None:
+    assert world.promote()["decision"] == "done"
+    other = world.app.site("production").target
+    (other.make() / "journal.jsonl").write_text("no journal\n")
+    result = world.run("status")
+    assert (result["exit"], result["reason_code"]) == (39, "unfinished")
+    staging, production = result["data"]["environments"]
+    assert (staging["problem"], staging["version"], staging["slot"]) == ("", "v1", "blue")
+    assert "cannot be read" in production["problem"]
+    assert "✗ production: The journal" in result["message"]
+
+
 def test_a_run_that_lives_is_under_way_and_a_dead_one_was_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         """Nothing catches this: what was journalled is what a SIGKILL leaves."""

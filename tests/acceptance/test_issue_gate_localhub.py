@@ -71,6 +71,18 @@ def test_an_issue_that_a_person_wrote_is_not_believed(world: World) -> None:
     assert (result["reason_code"], result["exit"]) == ("usage", 2)
 
 
+def test_an_issue_that_was_changed_in_text_and_mark_alike_is_refused(world: World) -> None:
+    """Whoever may edit it could point both at another commit; he cannot sign it."""
+    number = asked(world)["data"]["issue"]
+    forged = issue(world, number)["body"].replace(world.app.git("rev-parse", "HEAD"), "6" * 40)
+    world.hub.call("PATCH", f"/repos/{NAME}/issues/{number}", DEVELOPER, {"body": forged})
+    result = approve(world, number, RITA)
+    assert (result["reason_code"], result["exit"]) == ("not-approved", 31), result
+    assert "signature does not fit" in result["message"]
+    assert world.deployments() == []
+    assert asked(world)["data"]["issue"] != number, "it is asked for anew"
+
+
 def test_from_a_terminal_nothing_is_asked_that_nobody_could_approve(world: World) -> None:
     result = world.promote(token=DEVELOPER, env={"GITHUB_RUN_ID": ""})
     assert (result["reason_code"], result["exit"]) == ("not-approved", 31)

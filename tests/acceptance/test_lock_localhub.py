@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cicd.adapters.github import GitHub
-from cicd.adapters.github_lock import GitHubLocks, Held
+from cicd.adapters.github_lock import EMPTY_TREE, GitHubLocks, Held
 from cicd.adapters.localhub import LocalHub
 from cicd.core.lock import Claimant, ref_of
 from cicd.errors import GitHubRefused, GitHubUnavailable, Locked, LockLost
@@ -141,6 +141,17 @@ def test_a_runs_lock_is_ended_by_force_alone_and_the_run_is_told(world: World) -
     assert forced["data"]["held_by"] == "rita"
     with pytest.raises(LockLost, match="dana unlocked it"):
         locks.renew(held)
+
+
+def test_who_ends_a_lock_that_cannot_be_read_is_not_taken_for_its_holder(world: World) -> None:
+    git = f"/repos/{NAME}/git"
+    commit = {"message": "what is this", "tree": EMPTY_TREE, "parents": []}
+    oid = world.hub.call("POST", f"{git}/commits", DEVELOPER, commit)["sha"]
+    world.hub.call("POST", f"{git}/refs", DEVELOPER, {"ref": "refs/cicd/lock/production", "sha": oid})
+    forced = world.run("unlock", "--environment", "production", "--force", "true", env={"GITHUB_ACTOR": "rita"})
+    assert (forced["exit"], forced["data"]["held_by"], forced["data"]["by"]) == (0, "", "rita"), forced
+    assert "By whom it was held cannot be told" in forced["message"]
+    assert "held by rita" not in forced["message"]
 
 
 def test_reading_the_lock_costs_nothing_beside_the_ledger(world: World) -> None:

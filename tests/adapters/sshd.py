@@ -14,6 +14,7 @@ import pytest
 
 from cicd.adapters.host.ssh import SshHost
 from cicd.adapters.process import which
+from tests.commands.site import free_ports
 
 PROGRAM = which("sshd", f"/usr/sbin:/usr/local/sbin:{os.environ['PATH']}")
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -21,10 +22,8 @@ needs_sshd = pytest.mark.skipif(not PROGRAM, reason="sshd is not installed (Debi
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that no outgoing connection takes while the server is restarted."""
+    return free_ports(1)[0]
 
 
 def new_key(path: Path) -> Path:

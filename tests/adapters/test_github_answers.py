@@ -14,7 +14,12 @@ from tests.adapters.test_github import PAYLOAD, REPO
 from tests.fakes import runner
 
 ASKED = Asked(environment="staging", image="sha256:1", sha="2" * 40, plan="p")
-ISSUE = {"number": 3, "body": body(ASKED, "x", ["rita"]), "state": "open", "user": {"type": "Bot", "login": "b"}}
+ISSUE = {
+    "number": 3,
+    "body": body(ASKED, "x", ["rita"], b"key"),
+    "state": "open",
+    "user": {"type": "Bot", "login": "b"},
+}
 RULE = {"type": "required_reviewers", "prevent_self_review": True, "reviewers": [{"reviewer": {"login": "rita"}}]}
 REVIEW = {"state": "approved", "user": {"login": "rita"}, "comment": "", "environments": [{"name": "staging"}]}
 Call = Callable[[GitHub], object]
@@ -49,7 +54,7 @@ READS: dict[str, tuple[Call, str, Any]] = {
         [{"id": 5, "payload": {"key": PAYLOAD.key}}],
     ),
     "issue": (lambda hub: hub.issues().get(3), "/issues/3", {**ISSUE, "html_url": "https://x/3"}),
-    "issues": (lambda hub: hub.issues().ask(ASKED, "x", []), "/issues", [{**ISSUE, "html_url": "https://x/3"}]),
+    "issues": (lambda hub: hub.issues().ask(ASKED, "x", [], b"key"), "/issues", [{**ISSUE, "html_url": "https://x/3"}]),
     "a lock's history": (
         lambda hub: hub.locks()._last_token("9" * 40),
         "/commits",

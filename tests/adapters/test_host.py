@@ -283,6 +283,30 @@ def test_an_older_token_is_fenced(host: Host, tmp_path: Path) -> None:
     assert path.read_bytes() == b"ours\n" * 4
 
 
+def test_a_file_is_swapped_if_nobody_has_touched_it(host: Host, tmp_path: Path) -> None:
+    path, fence = tmp_path / WEIRD, tmp_path / "fence"
+    path.write_bytes(b"old\n")
+    was = host.look(path)
+    assert was
+    fence.write_text("7\n")
+    with pytest.raises(Fenced) as caught:
+        host.swap(path, b"theirs\n", was, fence, 6)
+    assert (caught.value.args, path.read_bytes()) == ((7,), b"old\n")
+    assert host.swap(path, BYTES * 9000, was, fence, 7)
+    assert path.read_bytes() == BYTES * 9000
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    now = host.look(path)
+    assert now
+    assert not host.swap(path, b"late\n", was, fence, 7), "it is another file now"
+    with path.open("ab") as file:
+        file.write(b"more\n")
+    assert not host.swap(path, b"late\n", now, fence, 7), "it has grown"
+    path.unlink()
+    with contextlib.suppress(FileNotFoundError):
+        assert not host.swap(path, b"late\n", now, fence, 7)
+    assert left_in(tmp_path) == {"fence"}, "nothing is left beside it"
+
+
 def test_folders_are_ours_alone_and_a_root_keeps_its_rights(host: Host, tmp_path: Path) -> None:
     root = tmp_path / "above" / "root"
     host.make_folder(root / "a" / "b", root)
@@ -430,6 +454,10 @@ if what == "lock":
         time.sleep(60)
 elif what == "run":
     host.run(["sh", "-c", "echo $$; exec sleep 60"], each_line=lambda line: print(line, flush=True))
+elif what == "swap":
+    host.write(folder / "file", b"0" * 3_000_000)
+    while True:
+        host.swap(folder / "file", os.urandom(1) * 3_000_000, host.look(folder / "file"), folder / "fence", 0)
 elif what == "write":
     while True:
         host.write(folder / "file", os.urandom(1) * 3_000_000)
@@ -483,9 +511,10 @@ def test_a_program_on_another_machine_ends_with_us(host: Host, folder: Path) -> 
     assert ended(pid)
 
 
+@pytest.mark.parametrize("what", ["write", "swap"])
 @pytest.mark.parametrize("round_", range(3))
-def test_one_who_dies_leaves_whole_files(host: Host, folder: Path, round_: int) -> None:
-    with dying(host, "write", folder):
+def test_one_who_dies_leaves_whole_files(host: Host, folder: Path, round_: int, what: str) -> None:
+    with dying(host, what, folder):
         settled((folder / "file").exists)
         time.sleep(0.05 + 0.07 * round_)
     content = host.read(folder / "file")

@@ -1,5 +1,6 @@
 """What can go wrong between two machines, with a real sshd."""
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -156,6 +157,77 @@ def test_sshd_is_restarted_in_the_middle(server: Sshd, host: SshHost, tmp_path: 
     assert host.reach(address) == reached
     port = int(reached.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connected:
+        assert connected.recv(4) == b"SSH-"
+
+
+def taken(reached: str) -> socket.socket:
+    """The port that was reached, as somebody else has it from now on, once it is free."""
+    listener, port = socket.socket(), int(reached.rpartition(":")[2])
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    deadline = time.monotonic() + 10
+    while listener.getsockname()[1] != port:
+        assert time.monotonic() < deadline
+        with contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+        time.sleep(0.02)
+    listener.listen()
+    return listener
+
+
+def test_a_way_whose_port_is_taken_while_the_connection_is_lost(server: Sshd, host: SshHost, tmp_path: Path) -> None:
+    """It comes back when the port is free, as after a while it mostly is."""
+    address = f"127.0.0.1:{server.port}"
+    reached = host.reach(address)
+    server.cut()
+    listener = taken(reached)
+    timer = threading.Timer(0.5, listener.close)
+    timer.start()
+    host.write(tmp_path / "file", b"x")
+    timer.join()
+    assert host.reach(address) == reached
+
+
+def test_a_way_whose_port_stays_taken_gets_another(
+    server: Sshd, host: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "TAKEN", 0.3)
+    address = f"127.0.0.1:{server.port}"
+    reached = host.reach(address)
+    server.cut()
+    with taken(reached):
+        host.write(tmp_path / "file", b"x")
+        other = host.reach(address)
+        assert other != reached
+        with socket.create_connection(("127.0.0.1", int(other.rpartition(":")[2])), timeout=10) as connected:
+            assert connected.recv(4) == b"SSH-"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "again"])
+@pytest.mark.parametrize("times", [1, 2, 99])
+def test_a_connection_that_is_lost_while_a_way_is_made(
+    server: Sshd, host: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool, times: int
+) -> None:
+    address, lead, count = f"127.0.0.1:{server.port}", connection._Master._lead, [0]
+    if not first:
+        host.reach(address)
+        server.cut()
+        lost = host._connection._master
+        assert lost
+        settled(lambda: not lost.alive)
+
+    def cut(master: connection._Master, name: str, there: str, port: int) -> str:
+        count[0] += 1
+        if count[0] <= times:
+            server.cut()
+            settled(lambda: not master.alive)
+        return lead(master, name, there, port)
+
+    monkeypatch.setattr(connection._Master, "_lead", cut)
+    if times == 99:
+        with pytest.raises(HostUnreachable, match="was lost 3 times while ways"):
+            host.reach(address)
+        return
+    with socket.create_connection(("127.0.0.1", int(host.reach(address).rpartition(":")[2])), timeout=10) as connected:
         assert connected.recv(4) == b"SSH-"
 
 

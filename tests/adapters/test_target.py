@@ -104,7 +104,8 @@ def test_the_key_is_made_once_and_private(target: Target) -> None:
 
 
 def hold(root: str, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
-    with Target(Path(root), "app", "dev").lock({"run": "1"}):
+    us = {"run": "https://hub/runs/1", "actor": "dana", "what": "promote v3"}
+    with Target(Path(root), "app", "dev").lock(us):
         ready.set()
         done.wait(10)
 
@@ -116,12 +117,24 @@ def test_the_lock_is_let_go_when_its_holder_dies(target: Target) -> None:
     holder = spawn.Process(target=hold, args=(str(target.root), ready, done))
     holder.start()
     assert ready.wait(20)
-    with pytest.raises(Locked, match="run 1"), target.lock({}):
+    told = r"held by dana \(promote v3, https://hub/runs/1\) since \d\d:\d\d UTC"
+    with pytest.raises(Locked, match=told), target.lock({}):
         pass
     holder.kill()
     holder.join()
     with target.lock({}):
         pass
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no json", "[]", "5", '{"since": 1e300}', '{"since": -1}', '{"since": "x"}', '{"run": "1"}']
+)
+def test_whatever_stands_in_a_lock_that_is_held(target: Target, text: str) -> None:
+    """Whoever writes there may be another program, or be about to."""
+    with target.lock({}):
+        (target.folder / "lock").write_text(text)
+        with pytest.raises(Locked, match="held by somebody since a moment ago"), target.lock({}):
+            pass
 
 
 def test_a_disk_that_refuses(tmp_path: Path) -> None:

@@ -237,8 +237,8 @@ def test_a_port_that_somebody_has(app: Consumer) -> None:
 
 def test_locked(app: Consumer) -> None:
     sha = app.commit("v1")
-    holder = {"run": "7", "actor": "dana", "what": "promote v0"}
-    with app.site().target.lock(holder), pytest.raises(Locked, match="run 7, actor dana, what promote v0 since"):
+    holder = {"run": "run 7", "actor": "dana", "what": "promote v0"}
+    with app.site().target.lock(holder), pytest.raises(Locked, match=r"held by dana \(promote v0, run 7\) since"):
         app.promote(sha)
     assert app.promote(sha).outputs["verdict"] == "stable"
 

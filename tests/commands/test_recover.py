@@ -10,7 +10,7 @@ from cicd.commands import recover
 from cicd.commands.steps import TargetSteps
 from cicd.core.plan import Step
 from cicd.core.results import Result
-from cicd.errors import GitHubUnavailable, NothingToRollBackTo, Unfinished, UsageError
+from cicd.errors import CicdError, GitHubUnavailable, NothingToRollBackTo, TokenRefused, Unfinished, UsageError
 from tests.commands.site import Consumer, consumer
 
 pytestmark = pytest.mark.real
@@ -115,6 +115,39 @@ def _id(app: Consumer) -> str:
     return release.id
 
 
+@pytest.mark.parametrize("method", ["ledger", "set_verdict"])
+@pytest.mark.parametrize("error", [AWAY, TokenRefused("GitHub refuses the token", next_step="give another")])
+def test_a_killed_promotion_is_undone_while_github_is_away(
+    two: Consumer, monkeypatch: pytest.MonkeyPatch, error: CicdError, method: str
+) -> None:
+    sha = two.commit("v3")
+    with monkeypatch.context() as patch:
+        patch.setattr(TargetSteps, "do", killing("watch", "before"))
+        with pytest.raises(Killed):
+            two.promote(sha)
+    two.hub.fails[method] = error
+    result = recovered(two)
+    assert (result.exit_code, result.reason_code, result.decision) == (error.code, error.reason, "failed")
+    assert two.version() == "v2", "users are where they were before"
+    assert two.site().target.state().unfinished is None
+    assert "promote v3" in result.message
+    assert "still to be told" in result.message
+    assert verdicts(two)[0] == "promote v3 in-progress"
+    two.hub.fails.clear()
+    assert recovered(two).exit_code == 0
+    assert verdicts(two)[0] == "promote v3 rolled-back"
+    assert recovered(two).decision == "nothing-to-do"
+
+
+def test_with_github_away_it_is_asked_once_for_all_environments(two: Consumer) -> None:
+    two.hub.fails["ledger"] = AWAY
+    calls = two.hub.calls
+    sites = [two.site(), two.site("production")]
+    result = recover.recover(sites, two.runner(), two.hub)  # type: ignore[arg-type]
+    assert (two.hub.calls - calls, result.exit_code) == (1, AWAY.code)
+    assert "Nothing was left half done on the target" in result.message
+
+
 def test_rollback_without_github_is_in_the_ledger_later(two: Consumer) -> None:
     result = two.rollback(offline="true", reason="GitHub is away")
     assert (result.decision, two.version()) == ("done", "v1")
@@ -174,8 +207,8 @@ def test_what_is_stuck_in_one_environment_does_not_keep_another_from_recovery(
     with pytest.raises(Unfinished):
         recover.recover([stuck], two.runner(), two.hub)  # type: ignore[arg-type]
     two.hub.fails["ledger"], asked = AWAY, two.hub.calls
-    with pytest.raises(GitHubUnavailable):
-        recover.recover([stuck, two.site("production")], two.runner(), two.hub)  # type: ignore[arg-type]
-    assert two.hub.calls == asked + 1
+    result = recover.recover([stuck, two.site("production")], two.runner(), two.hub)  # type: ignore[arg-type]
+    assert (two.hub.calls, result.exit_code) == (asked + 1, 39)
+    assert "still to be told" in result.message
     (stuck.target.folder / "journal.jsonl").unlink()
     shutil.rmtree(stuck.target.folder / "releases")

@@ -281,6 +281,7 @@ def test_a_program_that_is_not_there(project: Path, tmp_path: Path) -> None:
         ({"run": "pytest", "working_directory": "nowhere"}, UsageError, "no folder"),
         ({"run": "pytest 'x"}, UsageError, "quotes"),
         ({"suite": "unit", "config": "nowhere.yml"}, ConfigError, "There is no nowhere.yml"),
+        ({"suite": "unit", "config": "nowhere.yml"}, ConfigError, "docs/tutorial.md"),
         ({"suite": "unit", "config": ".github"}, ConfigError, "cannot be read"),
     ],
 )

@@ -145,15 +145,22 @@ def test_too_little_traffic_is_inconclusive(app: Consumer) -> None:
     assert app.site().running().release.id == old  # type: ignore[union-attr]
 
 
+def steps(app: Consumer, version: str) -> str:
+    """What a promotion would do. One that is done may fail on a busy machine, and leave the slots as they were."""
+    return " ".join(app.promote(app.commit(version), dry_run="true").data["steps"])
+
+
 def test_a_first_release_and_a_share_of_nothing_have_no_canary(app: Consumer) -> None:
-    app.samples = 2
     with_canary(app, "10%", "1s")
-    assert not [step for step in promote(app, "v1").data["seconds"] if "canary" in step]
+    assert "canary" not in steps(app, "v1")
+    app.samples = 2
+    done = promote(app, "v1")
+    assert done.outputs["verdict"] == "stable", done.message
+    assert not [step for step in done.data["seconds"] if "canary" in step]
     app.extra = "canary: 0%"
-    assert not [step for step in promote(app, "v2").data["seconds"] if "canary" in step]
+    assert "canary" not in steps(app, "v2")
     app.extra = "canary: 10%"
-    planned = app.promote(app.commit("v3"), dry_run="true")
-    assert "canary blue at 10%" in planned.data["steps"]
+    assert "canary green at 10%" in steps(app, "v2")
 
 
 def test_a_canary_that_was_killed_is_taken_back_by_the_next_run(app: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:

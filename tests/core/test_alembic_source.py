@@ -316,3 +316,27 @@ def test_no_way_to_drop_a_table_is_harmless(way: str, others: list[str], data: s
     migration = read_migration(source("1", None, "\n    ".join(lines)), "x.py")
     assert migration is not None
     assert migration.kind == "irreversible"
+
+
+def test_a_history_of_thousands_is_read() -> None:
+    files = {"alembic.ini": "[alembic]\nscript_location=m\n", "m/env.py": ""}
+    for number in range(5000):
+        before = f'"{number - 1}"' if number else None
+        files[f"m/versions/{number}.py"] = f'revision = "{number}"\ndown_revision = {before}\n'
+    assert head(read_migrations(files)) == "4999"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"x = {'+'.join(['1'] * 5000)}",
+        f"x = {'-' * 5000}1",
+        f"x = {'(' * 500}{')' * 500}",
+        f"x = op{'.a()' * 5000}",
+        "x = '\0'",
+        "\n".join(f"def f{number}():\n    f{number + 1}()" for number in range(5000)) + "\ndef upgrade():\n    f0()",
+    ],
+)
+def test_what_is_nested_too_deeply_is_refused(body: str) -> None:
+    with pytest.raises(ConfigError, match=r"^m\.py"):
+        read_migration(f'revision = "a"\ndown_revision = None\n{body}\n', "m.py")

@@ -1,4 +1,5 @@
-from datetime import datetime
+import contextlib
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -127,3 +128,19 @@ def test_a_weekly_window_and_its_opposite_cover_the_week(start: int, end: int, m
     stop = one or other
     assert stop is not None
     assert now < stop.until <= now + 7 * 86400 + 3600
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("end", ["9999-12-31", "9999-12-31 23:59", "9999-12-30"])
+def test_a_freeze_for_ever(end: str, zone: str) -> None:
+    """The last day that there is has no day after it, and its end no name in every zone."""
+    stop = frozen(config(f"{{from: 0001-01-01, to: {end}, zone: {zone}}}"), "production", at("2026-12-01 12:00"))
+    assert stop
+    assert "frozen until" in str(refusal("production", stop))
+
+
+@given(st.dates(), st.dates(), st.sampled_from(["UTC", "America/Los_Angeles", "Pacific/Kiritimati"]))
+def test_any_two_days_are_a_window_or_a_config_error(start: date, end: date, zone: str) -> None:
+    window = f"{{from: {start.isoformat()}, to: {end.isoformat()}, zone: {zone}}}"
+    with contextlib.suppress(ConfigError):  # `from` is after `to`
+        frozen(config(window), "production", at("2026-12-01 12:00"))

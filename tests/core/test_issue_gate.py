@@ -3,12 +3,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicd.core.issue_gate import Asked, Issue, body, demand, read_asked, title
+from cicd.core import issue_gate
+from cicd.core.issue_gate import Asked, Issue, asks_for, is_ours, read_asked, title
 from cicd.errors import NotApproved, UsageError
 
-ASKED = Asked(environment="production", image="sha256:1", sha="2" * 40, plan="abc", version="v3", by="dana")
+ASKED = Asked(environment="production", image="sha256:1", sha="2" * 40, plan="abc", version="v3", by="dana", run="41")
 APPROVERS = ["rita", "dana"]
 PLAN = "### promote v3 → production\n\n- **commit** `222222222222`\n\nPlan `abc`"
+KEY = b"of the target"
+
+
+def body(asked: Asked, plan_text: str, approvers: list[str], key: bytes = KEY) -> str:
+    return issue_gate.body(asked, plan_text, approvers, key)
+
+
+def demand(found: Issue, actor: str, event: str, approvers: list[str]) -> Asked:
+    return issue_gate.demand(found, actor, event, approvers, KEY)
 
 
 def issue(text: str = "", *, open: bool = True, by_app: bool = True) -> Issue:
@@ -41,7 +51,7 @@ def test_an_approver_lets_it_through() -> None:
         (issue(), "dana", "workflow_dispatch", NotApproved),
         (issue(open=False), "rita", "workflow_dispatch", NotApproved),
         (issue(by_app=False), "rita", "workflow_dispatch", UsageError),
-        (issue(body(ASKED, "### another plan\n\nPlan `def`", APPROVERS)), "rita", "workflow_dispatch", NotApproved),
+        (issue(f"nothing changes\n\n{body(ASKED, PLAN, APPROVERS)}"), "rita", "workflow_dispatch", NotApproved),
         (issue(f"{PLAN}\n\n<details>\n\n{body(ASKED, PLAN, APPROVERS)}"), "rita", "workflow_dispatch", NotApproved),
         (issue("no mark"), "rita", "workflow_dispatch", UsageError),
         (issue("<!-- cicd:approval {} -->"), "rita", "workflow_dispatch", UsageError),
@@ -61,8 +71,37 @@ def test_a_mark_that_was_changed_behind_its_text_is_not_believed(name: str, valu
     ours, theirs = body(ASKED, PLAN, APPROVERS), body(msgspec.structs.replace(ASKED, **{name: value}), PLAN, APPROVERS)
     forged = "\n".join([*ours.splitlines()[:-1], theirs.splitlines()[-1]])
     for text in (forged, f"{ours}\n{forged.splitlines()[-1]}"):
-        with pytest.raises(NotApproved, match="does not show what it asks for"):
+        with pytest.raises(NotApproved, match="signature does not fit"):
             demand(issue(text), "rita", "workflow_dispatch", APPROVERS)
+
+
+@pytest.mark.parametrize("asked", [ASKED, msgspec.structs.replace(ASKED, image="sha256:9", plan="def", by="eve")])
+def test_text_and_mark_that_were_changed_alike_are_not_believed(asked: Asked) -> None:
+    """Whoever may edit the issue may make both fit each other; the key he has not."""
+    forged = body(asked, PLAN.replace("abc", asked.plan), APPROVERS, b"another key")
+    unsigned = f"{forged[: forged.rindex(' ', 0, -4)]} -->"  # as an older cicd wrote them
+    old = f"{forged.rpartition(' -->')[0][:-64]}{body(ASKED, PLAN, APPROVERS).rpartition(' -->')[0][-64:]} -->"
+    texts = [forged, unsigned] if asked == ASKED else [forged, unsigned, old]
+    for text in texts:
+        assert read_asked(text) == asked
+        with pytest.raises(NotApproved, match="signature does not fit"):
+            demand(issue(text), "rita", "workflow_dispatch", APPROVERS)
+
+
+@given(st.data())
+def test_no_character_of_it_can_be_changed(data: st.DataObject) -> None:
+    text = body(ASKED, PLAN, APPROVERS)
+    place, other = data.draw(st.integers(0, len(text) - 1)), data.draw(st.characters(categories=["L", "N", "P", "Cf"]))
+    assert is_ours(text, KEY)
+    if text[place] != other:
+        assert not is_ours(text[:place] + other + text[place + 1 :], KEY)
+
+
+def test_an_issue_of_another_run_asks_for_the_same_if_it_was_not_changed() -> None:
+    assert asks_for(issue(), msgspec.structs.replace(ASKED, run="42"), KEY)
+    assert not asks_for(issue(), msgspec.structs.replace(ASKED, plan="def"), KEY)
+    assert not asks_for(issue(by_app=False), ASKED, KEY)
+    assert not asks_for(issue(body(ASKED, "no plan", APPROVERS, b"another key")), ASKED, KEY)
 
 
 def test_line_ends_of_another_kind_are_no_change() -> None:

@@ -251,6 +251,9 @@ import logging
 from datetime import datetime, timezone
 import sqlalchemy as sa
 import sqlmodel
+import sqlalchemy
+import sqlalchemy.dialects
+import sqlalchemy as sa
 import pgvector.sqlalchemy
 import geoalchemy2
 import app.types

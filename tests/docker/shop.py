@@ -32,7 +32,7 @@ deploy:
   compose: [docker-compose.yml]
   router-image: {nginx}
   health: {{path: /health, successes: 3, within: {within}, release-header: X-Release}}
-  watch: {{for: {watch}, samples: 3}}
+  watch: {{for: {watch}, samples: {samples}}}
   drain: 5s
   {extra}
 environments:
@@ -88,6 +88,7 @@ class Shop:
     extra: str = ""
     watch: str = "1s"
     within: str = "20s"
+    samples: int = 3
     hub: FakeHub = field(default_factory=FakeHub)
     said: io.StringIO = field(default_factory=io.StringIO)
     env: dict[str, str] = field(default_factory=dict)
@@ -120,6 +121,7 @@ class Shop:
             "engine": self.engine,
             "watch": self.watch,
             "within": self.within,
+            "samples": self.samples,
             "extra": self.extra,
             "port": self.port,
             **others,

@@ -117,7 +117,7 @@ def _strange(container: Container, slot: str, running: Running) -> bool:
 @contextmanager
 def swept_shop(folder: Path, lab: Lab) -> Iterator[SweptShop]:
     """A shop with v1 and v2 promoted, under traffic."""
-    shop = Shop(folder, lab, watch="300ms", within="40s")
+    shop = Shop(folder, lab, watch="500ms", within="40s", samples=1)
     with contextlib.ExitStack() as stack:
         stack.callback(shop.close)
         hub = stack.enter_context(hub_of(shop))

@@ -261,6 +261,9 @@ class GitHub:
         if self._repo is None:
             import github
 
+            from cicd.adapters.github_connection import keep_connections
+
+            keep_connections()
             hub = github.Github(
                 base_url=self._runner.api_url,
                 auth=github.Auth.Token(self._token),

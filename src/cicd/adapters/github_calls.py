@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import tenacity
 
+from cicd.adapters.http import Endless
 from cicd.errors import CicdError, GitHubRefused, GitHubUnavailable, RateLimited, TokenRefused
 
 T = TypeVar("T")
@@ -108,6 +109,8 @@ class Calls:
         """Make one attempt in half of our patience: the other half is to look it up. Raises Unanswered, NotGitHubs."""
         try:
             return self._within(max(self._patience / 2, SHORTEST), request)
+        except Endless as error:
+            raise NotGitHubs(str(error)) from error
         except NOT_UNDERSTOOD as error:
             raise NotGitHubs(f"{type(error).__name__}: {error}"[:300]) from error
 

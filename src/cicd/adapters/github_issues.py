@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from cicd.adapters.github_answers import Comment, IssueAnswer, read_answer
 from cicd.adapters.github_calls import Calls
 from cicd.adapters.github_lock import Request
-from cicd.core.issue_gate import LABEL, Asked, Issue, body, read_asked, title
+from cicd.core.issue_gate import LABEL, Asked, Issue, asks_for, body, title
 
 
 @dataclass(frozen=True)
@@ -15,17 +15,20 @@ class GitHubIssues:
     calls: Calls
     request: Request
 
-    def ask(self, asked: Asked, plan_text: str, approvers: list[str]) -> Issue:
-        """The open issue that asks for this; made if there is none. Raises one of GitHub's errors."""
+    def ask(self, asked: Asked, plan_text: str, approvers: list[str], key: bytes) -> Issue:
+        """The open issue that asks for this; made if there is none. Raises one of GitHub's errors.
+
+        Args:
+            key: of the target, by which it is signed.
+        """
 
         def find() -> Issue | None:
             path = f"/issues?state=open&labels={LABEL}&per_page=100"
             listed = self.calls.read(lambda: read_answer(self.request("GET", path)[1], list[IssueAnswer]), "issues")
-            same = (entry.issue() for entry in listed if read_asked(entry.body or "") == asked)
-            return next((issue for issue in same if issue.by_app), None)
+            return next((issue for issue in (entry.issue() for entry in listed) if asks_for(issue, asked, key)), None)
 
         def post() -> Issue:
-            text = {"title": title(asked), "body": body(asked, plan_text, approvers), "labels": [LABEL]}
+            text = {"title": title(asked), "body": body(asked, plan_text, approvers, key), "labels": [LABEL]}
             return read_answer(self.request("POST", "/issues", text)[1], IssueAnswer).issue()
 
         return self.calls.write(post, find, "an issue", unclear=True)

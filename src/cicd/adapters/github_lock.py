@@ -140,6 +140,8 @@ class GitHubLocks:
     ) -> Lock | None:
         """End a lock that somebody else holds; gives it as it was, None if nobody held it.
 
+        One that cannot be read is given as it is now: free.
+
         Raises:
             Locked: a run holds it, and force is not given.
         """

@@ -4,7 +4,7 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -59,8 +59,11 @@ def _ask(url: str, release_header: str, deadline: float) -> tuple[int, str]:
 MEANT = "/%:@!$&'()*+,;=~"  # what stands in a path or query as it is: RFC 3986, 3.3
 
 
-class Endless(ValueError):
-    """An answer has more than MOST bytes."""
+class Endless(OSError):
+    """An answer has more bytes than anybody wants to hold."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the answer has no end within {most // 1024 // 1024} MiB")
 
 
 class _Bounded(io.RawIOBase):
@@ -82,7 +85,7 @@ class _Bounded(io.RawIOBase):
         size = self._connection.recv_into(buffer)
         self._room -= size
         if self._room < 0:
-            raise Endless
+            raise Endless(MOST)
         return size
 
 
@@ -98,8 +101,38 @@ def _short(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, Endless):
-        return f"the answer has no end within {MOST // 1024 // 1024} MiB"
+        return str(error)
     return "the connection was refused" if isinstance(error, ConnectionRefusedError) else type(error).__name__
+
+
+class _Counted:
+    """What an answer still has to say, up to so many bytes of it, unpacked."""
+
+    def __init__(self, raw: Any, most: int) -> None:
+        self._raw, self._room, self._most = raw, most, most
+
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        """As urllib3's. Raises Endless."""
+        for piece in self._raw.stream(*args, **kwargs):
+            self._room -= len(piece)
+            if self._room < 0:
+                self._raw.close()
+                raise Endless(self._most)
+            yield piece
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+
+def bounded_session(most: int = 0) -> requests.Session:
+    """A session whose answers are read up to `most` bytes, 0 for MOST; reading a larger one raises Endless."""
+
+    def bound(answer: requests.Response, **_: object) -> None:
+        answer.raw = _Counted(answer.raw, most or MOST)
+
+    session = requests.Session()
+    session.hooks["response"].append(bound)
+    return session
 
 
 def json_request(
@@ -108,17 +141,19 @@ def json_request(
     """One JSON request with a bearer token; gives status, headers (lower case) and the decoded answer.
 
     Raises:
-        OSError: no answer.
+        OSError: no answer, or one without an end.
     """
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
-    answer = requests.request(method, url, json=body, headers=headers, timeout=timeout)
+    with bounded_session() as session:
+        answer = session.request(method, url, json=body, headers=headers, timeout=timeout)
     told = {name.lower(): value for name, value in answer.headers.items()}
     return answer.status_code, told, answer.json() if answer.content else None
 
 
 def text_request(url: str, timeout: float = 10.0) -> str:
     """The text of a page. Raises OSError."""
-    answer = requests.get(url, timeout=timeout, headers={"Accept": "text/html"})
+    with bounded_session() as session:
+        answer = session.get(url, timeout=timeout, headers={"Accept": "text/html"})
     answer.raise_for_status()
     return answer.text
 
@@ -187,24 +222,19 @@ def _one(
     method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, proxied: bool, timeout: float
 ) -> Answer:
     try:
-        with requests.request(
-            method,
-            url,
-            headers=dict(headers),
-            data=form,
-            auth=_AsGiven(),
-            allow_redirects=False,
-            proxies=None if proxied else dict(DIRECTLY),
-            stream=True,
-            timeout=timeout,
-        ) as answer:
-            body = b""
-            for piece in answer.iter_content(PIECE):
-                body += piece
-                if len(body) > MOST:
-                    raise OSError(f"the answer has no end within {MOST // 1024 // 1024} MiB")
-            told = {name.lower(): value for name, value in answer.headers.items()}
-            return Answer(answer.status_code, told, body)
+        with bounded_session() as session:
+            answer = session.request(
+                method,
+                url,
+                headers=dict(headers),
+                data=form,
+                auth=_AsGiven(),
+                allow_redirects=False,
+                proxies=None if proxied else dict(DIRECTLY),
+                timeout=timeout,
+            )
+        told = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status_code, told, answer.content)
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             raise Untrusted(f"{urlsplit(url).netloc} shows a certificate that is not trusted here") from error

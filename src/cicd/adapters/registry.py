@@ -11,7 +11,7 @@ import tenacity
 
 from cicd.adapters.docker_config import Login, login_of, may_be_plain
 from cicd.adapters.github_calls import PATIENCE, in_thread, wait_as_told
-from cicd.adapters.http import Answer, Untrusted, exchange
+from cicd.adapters.http import Answer, Endless, Untrusted, exchange
 from cicd.core.oci import (
     DIGEST,
     IMAGES,
@@ -284,7 +284,7 @@ def _refusal(answer: Answer, host: str, what: str) -> CicdError:
 
 
 def _away(host: str, error: OSError) -> RegistryUnavailable:
-    said = str(error) if isinstance(error, Busy) or type(error) is OSError else type(error).__name__
+    said = str(error) if isinstance(error, Busy | Endless) or type(error) is OSError else type(error).__name__
     limited = isinstance(error, Busy) and error.status == 429
     return RegistryUnavailable(
         f"{host} does not answer: {said[:300]}",

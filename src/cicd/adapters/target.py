@@ -24,6 +24,7 @@ from cicd.adapters.host import Fenced, Held, Host, Look
 from cicd.adapters.host.local import LocalHost
 from cicd.adapters.runner import Runner
 from cicd.core.journal import Entry, NewerFormat, NotAJournal, State, decode, encode, fold
+from cicd.core.lock import Holder, clock_time, holder
 from cicd.core.release import Record
 from cicd.errors import DiskFull, Locked, LockLost, NothingToRollBackTo, PrepareFailed, Unfinished, UsageError
 
@@ -265,17 +266,17 @@ class Target:
         self.host.remove(self.release_folder(release_id))
 
     @contextlib.contextmanager
-    def lock(self, holder: dict[str, Any], wait: float = 0.0) -> Iterator[None]:
+    def lock(self, us: dict[str, Any], wait: float = 0.0) -> Iterator[None]:
         """Hold the environment; the kernel lets go of it when we die.
 
         Args:
-            holder: who, for the message to others: `run`, `actor`, `what`.
+            us: who, for the message to others, see Holder.
             wait: seconds to wait for another holder to end.
 
         Raises:
             Locked: says who holds it and since when.
         """
-        told = json.dumps({**holder, "since": time.time()}).encode()
+        told = json.dumps({**us, "since": time.time()}).encode()
         deadline = time.monotonic() + wait
         with contextlib.ExitStack() as stack:
             with writing(self.root):
@@ -288,13 +289,12 @@ class Target:
 
     def _locked(self, text: bytes) -> Locked:
         try:
-            holder = json.loads(text)
-            since = time.strftime("%H:%M:%S UTC", time.gmtime(holder.pop("since")))
-            who = ", ".join(f"{name} {value}" for name, value in holder.items() if value)
-        except (ValueError, KeyError):
-            who, since = "another deployment", "just now"
+            held = msgspec.json.decode(text, type=Holder)
+            who, since = holder(held), f"since {clock_time(held.since, time.time())}"
+        except msgspec.MsgspecError:
+            who, since = "somebody", "since a moment ago"  # who took it is about to say so
         return Locked(
-            f"{self.environment} of {self.app} is held by {who} since {since}",
+            f"{self.environment} of {self.app} is held by {who} {since}",
             cause="one deployment at a time",
             next_step="wait until it has ended, then run this again",
         )

@@ -23,7 +23,8 @@ def main(inputs: Approve, runner: Runner) -> Result:
 def approve(inputs: Approve, runner: Runner, project: Project, hub: GitHub) -> Result:
     """read the issue → is this its approval? → promote what it asks for → say how it ended."""
     issues, number = hub.issues(), int(inputs.issue)
-    asked = demand(issues.get(number), runner.actor, runner.event, project.environment.approvers)
+    key = project.site.target.key()
+    asked = demand(issues.get(number), runner.actor, runner.event, project.environment.approvers, key)
     if asked.environment != inputs.environment:
         raise UsageError(
             f"Issue #{number} asks for `{asked.environment}`, not for `{inputs.environment}`",

@@ -6,8 +6,10 @@ from secrets import token_hex
 
 import msgspec
 
+from cicd.adapters.compact import compact
 from cicd.adapters.github import GitHub
 from cicd.adapters.heartbeat import Heartbeat
+from cicd.adapters.host import Fenced
 from cicd.adapters.runner import Runner
 from cicd.commands.answer import answer
 from cicd.commands.execute import Execution, Outcome
@@ -174,6 +176,7 @@ class Deployer:
         self._close(payload, number, outcome)
         if outcome.verdict == "stable":
             self._tidy(steps, plan.release.id)
+        self._compact()
         return answer(plan, outcome, number, approved_by, secrets)
 
     def _open(self, plan: Plan, payload: Payload) -> int:
@@ -229,8 +232,7 @@ class Deployer:
         """Write down what is done under our lock; a step is begun only while the lock is ours. Raises LockLost."""
         if self.beat and entry.event == "begin":
             self.beat.check()
-        fence = self.beat.token if self.beat else self.site.target.fence()
-        self.site.target.journal(msgspec.structs.replace(entry, fence=fence))
+        self.site.target.journal(msgspec.structs.replace(entry, fence=self._token()))
 
     def _tidy(self, steps: TargetSteps, release_id: str) -> None:
         """Remove old releases. The verdict stands whatever comes of it."""
@@ -241,6 +243,20 @@ class Deployer:
         else:
             if removed:
                 self.runner.say(f"  · removed old releases: {', '.join(removed)}")
+
+    def _compact(self) -> None:
+        """Keep the journal short. The verdict stands whatever comes of it."""
+        try:
+            old = compact(self.site.target, self._token())
+        except (CicdError, OSError, ValueError, Fenced) as error:
+            self._warn(f"The journal could not be made shorter: {error}")
+        else:
+            if old:
+                self.runner.say(f"  · moved older attempts of the journal into {old}")
+
+    def _token(self) -> int:
+        """Of the lock under which this works."""
+        return self.beat.token if self.beat else self.site.target.fence()
 
     def _warn(self, text: str) -> None:
         self.runner.annotate("warning", text, title="cicd")

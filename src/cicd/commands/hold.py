@@ -37,7 +37,9 @@ def locked(
         Locked: says who holds it.
     """
     with ExitStack() as stack:
-        stack.enter_context(site.target.lock({"run": runner.run_id, "actor": runner.actor, "what": what}, wait=wait))
+        run = runner.run_url or (runner.run_id and f"run {runner.run_id}")
+        us = {"run": run, "actor": runner.actor, "what": what}
+        stack.enter_context(site.target.lock(us, wait=wait))
         if hub is None:
             yield None
             return

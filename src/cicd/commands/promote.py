@@ -109,8 +109,10 @@ def ask(project: Project, runner: Runner, hub: GitHub, proposal: Proposal) -> Re
         plan=plan.hash,
         version=plan.release.version,
         by=runner.actor,
+        run=runner.run_id,
     )
-    issue = hub.issues().ask(asked, plan_markdown(plan), project.environment.approvers)
+    key = project.site.target.key()
+    issue = hub.issues().ask(asked, plan_markdown(plan), project.environment.approvers, key)
     return Result(
         decision="waiting",
         message=f"`{plan.environment}` waits for an approval: issue #{issue.number}, {issue.url}. To give it, one of "

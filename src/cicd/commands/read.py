@@ -36,7 +36,7 @@ def read_config(working_directory: str, config: str) -> Config:
         raise ConfigError(
             f"There is no {path}",
             cause="it was not committed, or the job has not checked the repository out",
-            next_step="add the file (docs/reference.md), or give its path with `config`",
+            next_step="add the file (docs/tutorial.md shows how), or give its path with `config`",
         ) from None
 
 

@@ -11,7 +11,7 @@ from cicd.contract import Recover
 from cicd.core.results import Result
 from cicd.errors import CicdError, GitHubUnavailable, Interrupted, NoToken, RateLimited, TokenRefused
 
-FOR_ALL = (Interrupted, GitHubUnavailable, RateLimited, TokenRefused)  # the next site would only wait for it again
+AWAY = (GitHubUnavailable, RateLimited, TokenRefused)  # GitHub cannot be asked; the journal says what is to be done
 
 
 def main(inputs: Recover, runner: Runner) -> Result:
@@ -30,15 +30,20 @@ def main(inputs: Recover, runner: Runner) -> Result:
 def recover(sites: list[Site], runner: Runner, hub: GitHub | None) -> Result:
     """lock → finish or undo → record, for each site: what is stuck in one does not keep the others from it.
 
+    Where GitHub is away the targets are mended all the same, and the ledger is told by a later run.
+
     Raises:
-        CicdError: there is but one site, and it is stuck; or what is wrong is wrong for all of them.
+        CicdError: there is but one site, and it is stuck. Interrupted.
     """
     done: dict[str, list[str]] = {}
     stuck: list[CicdError] = []
+    standing, away = ask([site.name for site in sites], hub)
     for site in sites:
         try:
-            done[site.name] = recover_one(site, runner, hub)
-        except FOR_ALL:
+            # Once it is away it is not asked again: each site would wait for it anew.
+            done[site.name], untold = recover_one(site, runner, None if away else hub, standing)
+            away = away or untold
+        except Interrupted:
             raise
         except CicdError as error:
             if len(sites) == 1:
@@ -46,21 +51,38 @@ def recover(sites: list[Site], runner: Runner, hub: GitHub | None) -> Result:
             done[site.name] = [f"✗ {error}"]
             stuck.append(error)
     lines = [f"{name}: {line}" for name, told in done.items() for line in told]
-    asked = "" if hub else "\n(no token: GitHub was not asked)"
+    note = "" if hub else "\n(no token: GitHub was not asked)"
+    if away:
+        note = f"\nThe ledger on GitHub is still to be told, which the next run does, or `cicd recover`. {away}"
+    first = stuck[0] if stuck else away
     return Result(
-        decision="failed" if stuck else "done" if lines else "nothing-to-do",
-        reason_code=stuck[0].reason if stuck else "ok",
-        message=("\n".join(lines) or "Nothing was left half done") + asked,
+        decision="failed" if first else "done" if lines else "nothing-to-do",
+        reason_code=first.reason if first else "ok",
+        message=("\n".join(lines) or f"Nothing was left half done{' on the target' if away else ''}") + note,
         data={"environments": done, "github_calls": hub.calls if hub else 0},
-        exit_code=stuck[0].code if stuck else 0,
+        exit_code=first.code if first else 0,
     )
 
 
-def recover_one(site: Site, runner: Runner, hub: GitHub | None) -> list[str]:
-    """What was done for one site. Raises CicdError."""
-    standing = hub.standing([site.name]) if hub else Standing()
+def ask(environments: list[str], hub: GitHub | None) -> tuple[Standing, CicdError | None]:
+    """How they stand by GitHub's word, or why it cannot be asked."""
+    try:
+        return (hub.standing(environments) if hub else Standing()), None
+    except AWAY as error:
+        return Standing(), error
+
+
+def recover_one(
+    site: Site, runner: Runner, hub: GitHub | None, standing: Standing
+) -> tuple[list[str], CicdError | None]:
+    """What was done for one site, and why the ledger could not be told of it. Raises CicdError."""
     deployer = Deployer(site, runner, hub, standing.ledger)
     if not (deployer.behind() or deployer.down()):
-        return []
-    with locked(site, runner, hub, "recover", standing.locks.get(site.name)) as deployer.beat:
-        return [*deployer.recover(), *deployer.revive(), *deployer.catch_up()]
+        return [], None
+    seen = standing.locks.get(site.name)
+    with locked(site, runner, hub, "recover", seen, tolerate=AWAY) as deployer.beat:
+        done = [*deployer.recover(), *deployer.revive()]
+        try:
+            return [*done, *deployer.catch_up()], None
+        except AWAY as error:
+            return done, error

@@ -16,12 +16,17 @@ from cicd.adapters import process, suite_run
 from cicd.adapters.config_file import read_text
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.suite_run import Ran, Start
+from cicd.adapters.suite_share import Share, measured_against, share_of
 from cicd.adapters.together import interruptible
+from cicd.commands.suite_fan_in import give_verdict
+from cicd.commands.suite_plan import plan_suites
 from cicd.contract import RunSuite
 from cicd.core.config import Config, Suite, suite_of
 from cicd.core.config_rules import parse_config
+from cicd.core.flaky import Quarantined
 from cicd.core.gates import Coverage, CoverageGate, coverage_policy
 from cicd.core.junit import Failure, Report
+from cicd.core.performance import Budget, Judged
 from cicd.core.pytest_command import (
     Command,
     added_options,
@@ -32,9 +37,9 @@ from cicd.core.pytest_command import (
     with_options,
 )
 from cicd.core.results import Result
-from cicd.core.suite import Outcome, counted, judge, success
+from cicd.core.suite import Outcome, counted, judge, success, too_slow
 from cicd.core.suite_summary import suite_summary
-from cicd.errors import CicdError, ConfigError, ReportInvalid, UsageError
+from cicd.errors import CicdError, ConfigError, ReportInvalid, TestsFailed, UsageError
 
 ERRORS = 9  # GitHub shows 10 errors of a step, and one is the verdict
 LISTED = 50  # failures in the `result` output
@@ -50,6 +55,9 @@ class Plan:
         junit: where a report is expected; None: pytest is told to write one into `scratch`.
         scratch: where a folder for this run's own files is made.
         keeps: whether that folder stays, the report in it: a runner removes it with the job's temp folder.
+        share: the part of a plan that is run here; None: all of the suite.
+        measures: reports of load or benchmark tools, below `folder`; held against `budget`.
+        quarantine: tests that may fail.
     """
 
     name: str
@@ -60,6 +68,10 @@ class Plan:
     gate: CoverageGate
     scratch: Path
     keeps: bool
+    share: Share | None = None
+    measures: tuple[str, ...] = ()
+    budget: Budget | None = None
+    quarantine: tuple[Quarantined, ...] = ()
 
 
 def main(inputs: RunSuite, runner: Runner) -> Result:
@@ -74,11 +86,19 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
     Raises:
         UsageError, ConfigError, UnknownSuite: before anything was run. ToolMissing: the command's program is not there.
     """
-    plan = decide(inputs, read_config(inputs), runner)
-    scratch = _scratch(plan.scratch)
+    config = read_config(inputs)
+    if inputs.parts:
+        return give_verdict(inputs, config, runner)
+    if inputs.plan.strip().lower() == "true":
+        return plan_suites(inputs, config, runner)
+    plan = decide(inputs, config, runner)
+    scratch = plan.share.made() if plan.share else _scratch(plan.scratch)
     try:
         outcome, junit = execute(plan, scratch, runner, start)
-        return report(plan, outcome, junit, runner)
+        judged = [] if plan.budget is None else measured_against(plan.budget, plan.measures, plan.folder)
+        if plan.share:
+            return share_report(plan.share, plan.quarantine, outcome, judged, junit, runner)
+        return report(plan, outcome, judged, junit, runner)
     finally:
         if not plan.keeps:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -97,7 +117,7 @@ def read_config(inputs: RunSuite) -> Config | None:
         raise ConfigError(
             f"There is no {path}",
             cause="neither a config nor the input `run` says what to run",
-            next_step="write for example `run: pytest -q`, or add the file",
+            next_step="write for example `run: pytest -q`, or add the file (docs/tutorial.md shows how)",
         ) from None
 
 
@@ -114,7 +134,9 @@ def decide(inputs: RunSuite, config: Config | None, runner: Runner) -> Plan:
     )
     command = parse_command(inputs.run or suite.run, runner.env)
     junit = inputs.junit or suite.junit or named_report(command.options)
-    folder = folder.resolve()
+    folder, share = folder.resolve(), share_of(inputs, runner)
+    if share and gate.wanted:
+        gate = msgspec.structs.replace(gate, least=None)  # it is held against the threshold when all parts are there
     return Plan(
         name=inputs.suite or ("tests" if inputs.run else suite.run),
         command=command,
@@ -123,7 +145,11 @@ def decide(inputs: RunSuite, config: Config | None, runner: Runner) -> Plan:
         junit=folder / junit if junit else None,
         gate=gate,
         scratch=runner.temp,
-        keeps=bool(runner.env.get("RUNNER_TEMP")),
+        keeps=bool(runner.env.get("RUNNER_TEMP")) or share is not None,
+        share=share,
+        measures=tuple(suite.measures),
+        budget=suite.budget,
+        quarantine=tuple(config.quarantine) if config else (),
     )
 
 
@@ -153,6 +179,8 @@ def execute(plan: Plan, scratch: Path, runner: Runner, start: Start) -> tuple[Ou
     inherited = {name: value for name, value in runner.env.items() if not name.startswith("CICD_INPUT_")}
     env = {**inherited, **plan.command.env}
     command, junit = _reporting(plan, scratch, env)
+    if plan.share:
+        command = plan.share.taking_part(command, env)
     coverage_json, why = scratch / "coverage.json", ""
     python: tuple[str, ...] = ()
     if plan.gate.wanted:
@@ -212,7 +240,7 @@ def _outcome(plan: Plan, ran: Ran, report: Report | ReportInvalid, found: Covera
         measured_or_not = {"why": found} if isinstance(found, str) else {"found": found}
         gate = msgspec.structs.replace(gate, **measured_or_not)
     return Outcome(
-        suite=plan.name,
+        suite=plan.share.name if plan.share else plan.name,
         command=plan.command.text,
         code=ran.code,
         seconds=ran.seconds,
@@ -225,16 +253,13 @@ def _outcome(plan: Plan, ran: Ran, report: Report | ReportInvalid, found: Covera
     )
 
 
-def report(plan: Plan, outcome: Outcome, junit: Path, runner: Runner) -> Result:
+def report(plan: Plan, outcome: Outcome, judged: list[Judged], junit: Path, runner: Runner) -> Result:
     """Annotations now; outputs, summary and exit code as a value."""
-    error, seen = judge(outcome), outcome.seen
-    chosen = annotated(seen.failures)
-    for failure in chosen:
-        file = _from_workspace(failure.file, plan.folder, runner)
-        runner.annotate("error", failure.message, file=file, line=failure.line, title=failure.test)
+    error, seen = judge(outcome) or too_slow(plan.name, judged), outcome.seen
+    left = annotate(seen.failures, plan.folder, runner)
     message = success(outcome) if error is None else str(error)
-    if error is not None and (more := seen.failed - len(chosen)):
-        message += f" {counted(more, 'failed test')} more than the {len(chosen)} that are annotated: see the summary."
+    if error is not None and (more := seen.failed - left):
+        message += f" {counted(more, 'failed test')} more than the {left} that are annotated: see the summary."
     gate = outcome.coverage
     return Result(
         decision="done" if error is None else "failed",
@@ -250,6 +275,48 @@ def report(plan: Plan, outcome: Outcome, junit: Path, runner: Runner) -> Result:
         summary=suite_summary(outcome, error, SUMMARY_LIMIT),
         exit_code=0 if error is None else error.code,
     )
+
+
+def share_report(
+    share: Share,
+    quarantine: tuple[Quarantined, ...],
+    outcome: Outcome,
+    judged: list[Judged],
+    junit: Path,
+    runner: Runner,
+) -> Result:
+    """The same for a part of a plan, which is left for the verdict; thresholds are that one's matter."""
+    part = share.leave(outcome, judged, runner.sha)
+    error = None if part.empty else judge(outcome) or too_slow(share.name, judged)
+    if isinstance(error, TestsFailed) and share.all_excused(quarantine):
+        runner.annotate("warning", f"{error} All of them are in quarantine.", title="cicd")
+        error = None
+    annotate(outcome.seen.failures, share.project, runner)
+    empty = f"{share.name}: no test of the suite falls to this shard."
+    message = str(error) if error else empty if part.empty else success(outcome)
+    return Result(
+        decision="done" if error is None else "failed",
+        reason_code="ok" if error is None else error.reason,
+        message=message,
+        outputs={
+            "tests": str(outcome.seen.ran),
+            "failed": str(outcome.seen.failed),
+            "junit": str(junit) if isfile(junit) else "",
+            "part": str(share.folder),
+        },
+        data={**_data(outcome, error), "shard": share.shard, "shards": share.plan.assignment.shards},
+        summary="" if part.empty else suite_summary(outcome, error, SUMMARY_LIMIT),
+        exit_code=0 if error is None else error.code,
+    )
+
+
+def annotate(failures: tuple[Failure, ...], folder: Path, runner: Runner) -> int:
+    """Annotate failures on their lines; gives how many."""
+    chosen = annotated(failures)
+    for failure in chosen:
+        file = _from_workspace(failure.file, folder, runner)
+        runner.annotate("error", failure.message, file=file, line=failure.line, title=failure.test)
+    return len(chosen)
 
 
 def annotated(failures: tuple[Failure, ...]) -> list[Failure]:

@@ -1,5 +1,6 @@
 """`cicd status`: what runs where, since when, and approved by whom; who holds the lock; what one could go back to."""
 
+import contextlib
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -11,39 +12,56 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.target import target_root
 from cicd.commands.read import Project, Site, read_config
 from cicd.contract import Status
+from cicd.core.journal import State
 from cicd.core.ledger import Deployment, current
 from cicd.core.lock import describe
 from cicd.core.markdown import inline
+from cicd.core.plan import Running
 from cicd.core.results import Result
-from cicd.errors import GitHubUnavailable, NoToken, RateLimited
+from cicd.errors import CicdError, GitHubUnavailable, NoToken, RateLimited
 
 
 def main(inputs: Status, runner: Runner) -> Result:
-    """Ask the ledger and the targets. A target on another machine is not seen from here, GitHub may be away: both are
-    said."""
+    """Ask the ledger and the targets. GitHub may be away, a target on another machine or not to be read: all is said,
+    and what is wrong with one environment keeps no other from being shown."""
     config = read_config(inputs.working_directory, inputs.config)
     names, note = list(config.environments), ""
     try:
         standing: Standing | None = GitHub(runner, inputs.token).standing(names)
     except (NoToken, GitHubUnavailable, RateLimited) as error:
         standing, note = None, f"(GitHub was not asked: {error})"
-    rows = [row(Project.of(inputs.working_directory, inputs.config, name, runner).site, standing) for name in names]
-    if standing is None and not any(one["on_target"] for one in rows):
+    sites = [Project.of(inputs.working_directory, inputs.config, name, runner).site for name in names]
+    seen = [look(site) for site in sites]
+    rows = [row(site, standing, *found) for site, found in zip(sites, seen, strict=True)]
+    bad = {site.name: problem for site, (_, _, problem) in zip(sites, seen, strict=True) if problem}
+    if standing is None and not bad and not any(one["on_target"] for one in rows):
         note += f"\n(No release lies below {target_root(runner)}; set CICD_TARGET if releases lie elsewhere)"
+    first = next(iter(bad.values()), None)
     return Result(
-        decision="done",
+        decision="failed" if first else "done",
+        reason_code=first.reason if first else "ok",
         answer="\n".join(map(line, rows)),
-        message=note,
+        message="\n".join(filter(None, [note, *(f"✗ {name}: {problem}" for name, problem in bad.items())])),
         data={"environments": rows},
         summary=summary(rows),
+        exit_code=first.code if first else 0,
     )
 
 
-def row(site: Site, standing: Standing | None) -> dict[str, Any]:
-    """One environment: what its target on this machine says goes before what the ledger says."""
+def look(site: Site) -> tuple[State, Running, CicdError | None]:
+    """What the target says, or why it says nothing."""
+    try:
+        return site.target.state(), site.running(), None
+    except CicdError as problem:
+        return State(), Running(), problem
+
+
+def row(
+    site: Site, standing: Standing | None, state: State, here: Running, problem: CicdError | None
+) -> dict[str, Any]:
+    """One environment: what its target says goes before what the ledger says."""
     said = current(standing.ledger, site.name) if standing else None
     lock = standing.locks[site.name].lock if standing else None
-    state, here = site.target.state(), site.running()
     release = here.release or (said.release if said else None)
     told = said if said and release and said.release.id == release.id else None
     open_one = state.unfinished.payload if state.unfinished else None
@@ -64,13 +82,16 @@ def row(site: Site, standing: Standing | None) -> dict[str, Any]:
         "unfinished": open_one is not None and not lives,
         "unrecorded": len(state.unrecorded),
         "held_by": describe(lock, time.time()) if lock and lock.state == "held" else "",
+        "problem": problem.what if problem else "",
     }
 
 
 def since(deployment: Deployment) -> str:
     """When it began, ISO 8601: by the one who did it, else by GitHub, which may have been told later."""
-    at = deployment.payload.at
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else deployment.created_at
+    with contextlib.suppress(ValueError, OverflowError, OSError):  # anybody may write a ledger entry, of any year
+        if at := deployment.payload.at:
+            return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return deployment.created_at
 
 
 def line(row: dict[str, Any]) -> str:
@@ -79,12 +100,14 @@ def line(row: dict[str, Any]) -> str:
     tail += ["a killed run is to be undone (`cicd recover`)"] if row["unfinished"] else []
     tail += ["GitHub does not know all of it yet (`cicd recover`)"] if row["unrecorded"] else []
     tail += [f"held by {row['held_by']}"] if row["held_by"] else []
+    tail += [f"what runs cannot be told: {row['problem']}"] if row["problem"] else []
     if not row["release"]:
-        return ", ".join([f"{row['environment']:12} nothing runs", *tail])
+        return ", ".join([row["environment"] if row["problem"] else f"{row['environment']:12} nothing runs", *tail])
     parts = [" ".join(filter(None, (f"{row['environment']:12}", row["version"], row["release"], row["verdict"])))]
     parts += [f"since {row['since']}"] if row["since"] else []
     parts += [f"approved by {', '.join(row['approved_by'])}"] if row["approved_by"] else []
-    parts += [f"slot {row['slot']}"] if row["slot"] else ["(its target is not on this machine)"]
+    nowhere = [] if row["problem"] else ["(its target is not on this machine)"]
+    parts += [f"slot {row['slot']}"] if row["slot"] else nowhere
     parts += [f"warm {row['warm']}"] if row["warm"] else []
     parts += [f"can go back to {', '.join(row['back_to'])}"] if row["back_to"] else []
     return ", ".join([*parts, *tail])
@@ -100,6 +123,7 @@ def summary(rows: list[dict[str, Any]]) -> str:
     ]
     for one in rows:
         name = f"{inline(one['version'])} `{one['release']}`" if one["release"] else "nothing"
+        name += ", by the ledger: its target cannot be read" if one["problem"] else ""
         who = inline(", ".join(one["approved_by"]))
         cells = (inline(one["environment"]), name, one["verdict"], one["since"], who, inline(one["held_by"]))
         lines.append(f"| {' | '.join(cells)} |")

@@ -22,11 +22,20 @@ def unlock(inputs: Unlock, runner: Runner, hub: GitHub) -> Result:
     ended = locks.unlock(name, by, inputs.reason, force=inputs.force == "true")
     if ended is None:
         return Result(decision="nothing-to-do", message=f"Nobody holds the lock of `{name}`")
-    message = f"`{name}` is unlocked. It was held by {describe(ended, locks.clock())}"
+    message = f"`{name}` is unlocked. "
+    if ended.state == "free":
+        message += "By whom it was held cannot be told: what stood there was not to be read"
+    else:
+        message += f"It was held by {describe(ended, locks.clock())}"
     if not ended.human:
         message += ". If its run still lives, it stops before its next step"
     return Result(
         decision="done",
         message=message,
-        data={"environment": name, "by": by, "held_by": ended.by, "github_calls": hub.calls},
+        data={
+            "environment": name,
+            "by": by,
+            "held_by": ended.by if ended.state == "held" else "",
+            "github_calls": hub.calls,
+        },
     )

@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from cicd.core.alembic_names import BUILDS, EXECUTES, REACHING, Names, is_inner, is_type, name_of, root_of
+from cicd.core.alembic_names import BUILDS, EXECUTES, REACHING, Names, is_inner, is_type, last_of, name_of, root_of
 from cicd.core.alembic_operations import NEUTRAL, OPERATIONS, Operation, attribute_of
 from cicd.core.alembic_statements import executed
 from cicd.core.schema_changes import Change, unreadable
@@ -58,8 +58,13 @@ class Source:
     def changes(self, name: str) -> list[Change]:
         """What a function does, those of the same file that it calls, and what surrounds it."""
         if name not in self._functions:
-            return [self._unknown(self._bound[name])] if name in self._bound else []
+            bound, lacks = self._bound.get(name), unreadable(f"an `{name}()` that is not in it", f"{self._path}:1")
+            return [self._unknown(bound)] if bound else [lacks] if name == "upgrade" else []
         return [*(self._around if name == "upgrade" else []), *self._of(name, frozenset())]
+
+    def may_have(self, name: str) -> bool:
+        """Whether anything is called so, or another module may bring it."""
+        return self.has(name) or self.has("*")
 
     def gives_up(self, name: str) -> bool:
         """Whether a function only raises an error, whatever it does before."""
@@ -72,8 +77,7 @@ class Source:
 
     def _take(self, node: ast.stmt) -> None:
         """Remember what a statement outside of all functions gives a meaning."""
-        names = set(_bound_by(node))
-        # What has two meanings has none that is certain; of functions the last one counts, as in Python.
+        names, known = set(_bound_by(node)), self._names.ops | self._names.roots
         twice = names & self._bound.keys() if not isinstance(node, ast.FunctionDef) else set()
         for name in names:
             again = name in self._bound
@@ -89,8 +93,10 @@ class Source:
             self._functions[node.name] = node
         elif isinstance(node, ast.Import | ast.ImportFrom):
             self._names.take(node)
-        self._names.forget(twice)
-        self._names.foreign |= twice
+        # What has two meanings has none that is certain; of functions the last one counts, as in Python.
+        uncertain = twice - (known & (self._names.ops | self._names.roots))
+        self._names.forget(uncertain)
+        self._names.foreign |= uncertain
 
     def _outside(self, node: ast.stmt) -> Iterator[Change]:
         """What a statement outside of all functions does by itself."""
@@ -177,7 +183,9 @@ class Source:
         type_ = scope.arguments and is_type(function)
         done = executed(call, scope.names, self._texts, scope.made, self._path) if runs else []
         yield from self._owner(call, scope, passed_over=operates or type_)
-        types = operates or (is_type(function) and root_of(function) in scope.names.roots and _last(function) == "ENUM")
+        types = operates or (
+            is_type(function) and root_of(function) in scope.names.roots and last_of(function).upper() == "ENUM"
+        )
         inner = replace(scope, arguments=scope.arguments or types, building=scope.building or bool(done))
         for argument in (*call.args, *call.keywords):
             yield from self._walk(argument, inner)
@@ -213,10 +221,6 @@ class Source:
         begin = _format_of(call).partition("%s")[0]
         names = [name for name in self._functions if begin and name.startswith(begin)]
         return [change for name in names for change in self._of(name, scope.seen)] or [self._unknown(call)]
-
-
-def _last(function: ast.expr) -> str:
-    return (function.attr if isinstance(function, ast.Attribute) else name_of(function)).upper()
 
 
 def _is_by_database(call: ast.Call) -> bool:

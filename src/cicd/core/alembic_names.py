@@ -136,5 +136,9 @@ def root_of(node: ast.expr) -> str:
 
 def is_type(function: ast.expr) -> bool:
     """Whether it is named as classes are, such as a column's type of the application's own: `app.types.Money`."""
-    last = function.attr if isinstance(function, ast.Attribute) else name_of(function)
-    return bool(root_of(function)) and last[:1].isupper()
+    return bool(root_of(function)) and last_of(function)[:1].isupper()
+
+
+def last_of(function: ast.expr) -> str:
+    """`c` of `a.b.c`, whatever `a.b` is."""
+    return function.attr if isinstance(function, ast.Attribute) else name_of(function)

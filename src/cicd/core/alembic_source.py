@@ -48,18 +48,28 @@ def read_migrations(files: Files) -> list[Migration]:
 
 
 def read_migration(text: str, path: str) -> Migration | None:
-    """One migration from its source; None for a Python file that is none."""
+    """One migration from its source; None for a Python file that is none. Raises ConfigError."""
     try:
-        tree = ast.parse(text)
+        return _read(ast.parse(text), text, path)
     except SyntaxError as error:
-        raise ConfigError(f"{path}:{error.lineno}: this is not valid Python", next_step="mend the migration") from error
+        where = f"{path}:{error.lineno}" if error.lineno else path
+        raise ConfigError(f"{where}: this is not valid Python", next_step="mend the migration") from error
+    except (RecursionError, MemoryError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: it cannot be read: {error or 'it is nested too deeply'}",
+            cause="expressions in it are nested hundreds deep, or it holds a NUL",
+            next_step="write it plainer, such as a long sum of texts as one text",
+        ) from error
+
+
+def _read(tree: ast.Module, text: str, path: str) -> Migration | None:
     values = dict(_assignments(tree))
     source = Source(tree, path)
     if not isinstance(values.get("revision"), str):
-        if not source.has("upgrade"):
+        if not source.may_have("upgrade") and not source.has("revision"):
             return None
         raise ConfigError(
-            f'{path}: it has an upgrade(), but no `revision = "…"` that can be read without running it',
+            f'{path}: it has an upgrade(), or imports what has, but no `revision = "…"` that can be read',
             next_step="assign `revision` and `down_revision` plain strings, each on its own line",
         )
     before = values.get("down_revision")

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from cicd.core.alembic_names import BUILDS, METHODS, Names, name_of
+from cicd.core.alembic_names import BUILDS, METHODS, Names, last_of
 from cicd.core.alembic_operations import attribute_of
 from cicd.core.schema_changes import IDLE, Change, adding, overwriting
 from cicd.core.sql_functions import KNOWN
@@ -40,7 +40,7 @@ def executed(
     if not call.args and not call.keywords and attribute_of(call) in ("scalar", "scalars"):
         return [IDLE]  # of a result, not of a connection
     argument = call.args[0] if call.args else None
-    is_text = isinstance(argument, ast.Call) and names.harmless(argument.func) and _last(argument.func) in TEXTS
+    is_text = isinstance(argument, ast.Call) and names.harmless(argument.func) and last_of(argument.func) in TEXTS
     if isinstance(argument, ast.Call) and is_text:
         argument = argument.args[0] if argument.args else None
     if isinstance(argument, ast.Name) and argument.id in texts and argument.id not in names.local | names.foreign:
@@ -48,10 +48,6 @@ def executed(
     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
         return read_sql(argument.value, made, _lines(argument, path)) or [IDLE]
     return _built(argument, names) if isinstance(argument, ast.Call) else []
-
-
-def _last(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else name_of(function)
 
 
 def _lines(text: ast.Constant, path: str) -> Callable[[int], str]:
@@ -62,12 +58,12 @@ def _lines(text: ast.Constant, path: str) -> Callable[[int], str]:
 
 def _built(statement: ast.Call, names: Names) -> list[Change]:
     """A statement that is built, such as `users.update().where(…)`; empty if it holds what cannot be read."""
-    words = {_last(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call)}
-    if any(word not in PARTS | KNOWN and not word[:1].isupper() for word in words):
+    words = {last_of(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call)}
+    if words & TEXTS or any(word not in PARTS | KNOWN and not word[:1].isupper() for word in words):
         return []
     verb, inner = "", cast(ast.expr, statement)
     while isinstance(inner, ast.Call):
-        verb = _last(inner.func)
+        verb = last_of(inner.func)
         if isinstance(inner.func, ast.Name) and inner.func.id not in names.roots:
             return []  # a function of the migration's own, whatever it gives
         inner = inner.func.value if isinstance(inner.func, ast.Attribute) else inner.func

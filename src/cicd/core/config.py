@@ -4,7 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from cicd.core.flaky import Quarantined
 from cicd.core.freeze import Freeze
+from cicd.core.performance import Budget
 from cicd.core.reading import Duration, Percent, schema_of
 from cicd.errors import ConfigError, UnknownEnvironment, UnknownSuite
 
@@ -33,6 +35,11 @@ class Suite(_Section, frozen=True):
 
     `run` is its command; `needs` the services; `junit` the report it writes, unless it is pytest, which is told to;
     `coverage` says whether line coverage is measured and held against `gates.coverage`.
+
+    `shards` is in how many jobs it runs (`auto`: as many as are worth it; `target`: so that it takes no longer). A
+    suite whose inputs have passed before is not run again: they are the commit's `paths` (left out: all of it), the
+    command, Python, services and this section; `reuse: false` runs it always, and `audit` is the share of such hits
+    that are run all the same. `measures` are reports of load or benchmark tools, held against `budget`.
     """
 
     run: str
@@ -40,6 +47,13 @@ class Suite(_Section, frozen=True):
     junit: str = ""
     coverage: bool = False
     timeout: Duration = 3600
+    shards: Literal["auto"] | Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    target: Duration = 0
+    paths: list[str] = []
+    reuse: bool = True
+    audit: Percent = 2
+    measures: list[str] = []
+    budget: Budget | None = None
 
 
 class Gates(_Section, frozen=True):
@@ -206,7 +220,10 @@ class Environment(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """The consumer's file. `image` is the repository of the application's images, without tag, for engine `compose`."""
+    """The consumer's file. `image` is the repository of the application's images, without tag, for engine `compose`.
+
+    `quarantine` names tests that may fail until a day.
+    """
 
     version: Literal[1]
     app: Name
@@ -216,6 +233,7 @@ class Config(_Section, frozen=True):
     services: dict[str, Service | None] = {}
     suites: dict[str, Suite] = {}
     gates: Gates = Gates()
+    quarantine: list[Quarantined] = []
     deploy: Deploy | None = None
     freeze: list[Freeze] = []
     environments: dict[Name, Environment] = {}

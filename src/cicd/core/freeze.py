@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WEEKLY = re.compile(r"(\w{3}) (\d{1,2}):(\d{2}) ?(?:-|–|to) ?(\w{3}) (\d{1,2}):(\d{2})")
 MINUTES = 7 * 24 * 60  # of a week
+LAST = datetime(9999, 12, 30)  # a later `to` is one without end; of this one any zone has a day after it
 
 
 class Freeze(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
@@ -99,8 +100,9 @@ def _moments(window: Freeze) -> tuple[float, float]:
     """`from` and `to` in seconds since 1970; a day as the end is over when the next one begins."""
     zone = _zone(window.zone)
     start, end = (datetime.fromisoformat(text) for text in (window.start, window.end))
-    if len(window.end) == len("2026-12-20"):
+    if len(window.end) == len("2026-12-20") and end < LAST:
         end += timedelta(days=1)
+    end = min(end, LAST)
     return start.replace(tzinfo=zone).timestamp(), end.replace(tzinfo=zone).timestamp()
 
 

@@ -3,10 +3,11 @@
 promote opens an issue with the plan and ends; no runner waits. An approver starts a workflow with the issue's number;
 who he is, GitHub says, and the plan is made anew and must have the hash that the issue names.
 
-Whoever may write to the repository may edit the issue, also what GitHub does not show of it. So what is read by cicd
-stands there for people too, and neither is believed without the other.
+Whoever may write to the repository may edit the issue, also what GitHub does not show of it. So all of its text is
+signed with a key that only the target has (RFC 2104), and one whose signature does not fit is not believed.
 """
 
+import hmac
 import re
 from collections.abc import Sequence
 
@@ -16,7 +17,8 @@ from cicd.core.markdown import inline
 from cicd.errors import NotApproved, UsageError
 
 LABEL = "cicd-approval"
-MARK = re.compile(r"<!-- cicd:approval (\{[^\n]*\}) -->")
+MARK = re.compile(r"<!-- cicd:approval (\{[^\n]*\})(?: ([0-9a-f]{64}))? -->")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         plan: hash of the plan that was shown.
         by: login of who started the run that asked.
+        run: number of that run.
     """
 
     environment: str
@@ -33,6 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     plan: str
     version: str = ""
     by: str = ""
+    run: str = ""
 
 
 class Issue(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,9 +54,14 @@ def title(asked: Asked) -> str:
     return f"Approve {asked.version or asked.sha[:12]} for {asked.environment}?"[:256]
 
 
-def body(asked: Asked, plan_text: str, approvers: Sequence[str]) -> str:
-    """The issue's text: the plan for the one who approves, and the mark by which it is read again."""
-    return "\n".join(
+def body(asked: Asked, plan_text: str, approvers: Sequence[str], key: bytes) -> str:
+    """The issue's text: the plan for the one who approves, and the mark by which it is read again.
+
+    Args:
+        key: of the target, see `Target.key`.
+    """
+    image, sha, plan, where = map(inline, (asked.image, asked.sha, asked.plan, asked.environment))
+    text = "\n".join(
         [
             plan_text,
             "",
@@ -60,50 +69,52 @@ def body(asked: Asked, plan_text: str, approvers: Sequence[str]) -> str:
             " `cicd approve`, with the number of this issue.",
             "To refuse, close the issue.",
             "",
-            _wanted(asked),
-        ]
-    )
-
-
-def _wanted(asked: Asked) -> str:
-    """What an approval lets through: for people, and as the mark. The one follows from the other."""
-    mark = msgspec.json.encode(asked).decode().replace("--", "-\\u002d")
-    image, sha, plan, where = map(inline, (asked.image, asked.sha, asked.plan, asked.environment))
-    return "\n".join(
-        [
             f"{inline(asked.by) or 'Somebody'} wants {inline(asked.version) or 'this'} in `{where}`:",
             f"commit `{sha}`, image `{image}`, plan `{plan}`.",
-            "",
-            f"<!-- cicd:approval {mark} -->",
         ]
     )
+    mark = msgspec.json.encode(asked).decode().replace("--", "-\\u002d")
+    return f"{text}\n\n<!-- cicd:approval {mark} {_signature(text, mark, key)} -->"
 
 
-OUR_TAGS = re.compile("</?code>")  # the only ones in a plan
+def _signature(text: str, mark: str, key: bytes) -> str:
+    """Of all that an issue shows, and its mark. Control characters are left out: GitHub changes ends of lines."""
+    seen = CONTROL.sub("", text).strip()
+    return hmac.digest(key, f"cicd:approval\n{mark}\n{seen}".encode(), "sha256").hex()
 
 
-def says_what_it_asks(text: str, asked: Asked) -> bool:
-    """Whether an issue shows people what its mark says, with the plan of that hash, and hides nothing else."""
-    lines = text.replace("\r\n", "\n").rstrip()
-    shown, wanted = lines.removesuffix(_wanted(asked)), _wanted(asked)
-    return lines.endswith(wanted) and "<" not in OUR_TAGS.sub("", shown) and f"\nPlan `{asked.plan}`\n" in f"\n{shown}"
+def is_ours(text: str, key: bytes) -> bool:
+    """Whether an issue's text is, to its end, as the owner of the key wrote it."""
+    found = [*MARK.finditer(text)][-1:]
+    if not found or text[found[0].end() :].strip():
+        return False
+    mark, signature = found[0].groups("")
+    return hmac.compare_digest(signature, _signature(text[: found[0].start()], mark, key))
 
 
 def read_asked(text: str) -> Asked | None:
     """What an issue asks for; None if it is none of ours."""
     found = MARK.findall(text)
     try:
-        return msgspec.json.decode(found[-1], type=Asked) if found else None
+        return msgspec.json.decode(found[-1][0], type=Asked) if found else None
     except msgspec.MsgspecError:
         return None
 
 
-def demand(issue: Issue, actor: str, event: str, approvers: Sequence[str]) -> Asked:
+def asks_for(issue: Issue, asked: Asked, key: bytes) -> bool:
+    """Whether an issue asks for this already, whichever run has opened it."""
+    there = read_asked(issue.body)
+    same = there is not None and msgspec.structs.replace(there, run=asked.run) == asked
+    return same and issue.by_app and is_ours(issue.body, key)
+
+
+def demand(issue: Issue, actor: str, event: str, approvers: Sequence[str], key: bytes) -> Asked:
     """What was asked for, if this run is its approval.
 
     Args:
         actor: login of who started this run, by GitHub's word.
         event: that started it.
+        key: of the target, see `Target.key`.
 
     Raises:
         NotApproved: it is closed or was changed, its asker approves himself, or this is no approver. UsageError: it is
@@ -116,10 +127,10 @@ def demand(issue: Issue, actor: str, event: str, approvers: Sequence[str]) -> As
             cause="only an issue that a promotion has opened with its run's own token is believed, none of a person's",
             next_step=f"give the number of an open issue with the label `{LABEL}`, or let the pipeline open one",
         )
-    if not says_what_it_asks(issue.body, asked):
+    if not is_ours(issue.body, key):
         raise NotApproved(
-            f"Issue #{issue.number} does not show what it asks for",
-            cause="its text was changed by hand, or an older cicd has written it",
+            f"Issue #{issue.number} is not as cicd wrote it: its signature does not fit",
+            cause="it was changed by hand, an older cicd has written it, or the target has another key meanwhile",
             next_step="close it, and let the pipeline ask again",
         )
     if not issue.open:

@@ -102,7 +102,7 @@ def _payload(value: Any) -> Payload | None:
             break
         try:
             value = msgspec.json.decode(value)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
     try:
         payload = msgspec.convert(value, Payload)

@@ -55,6 +55,15 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     human: bool = False
 
 
+class Holder(msgspec.Struct, frozen=True, kw_only=True, rename={"by": "actor"}):
+    """What the holder of a target's own lock has written into it; the attributes are those of Lock."""
+
+    since: Moment
+    by: str = ""
+    what: str = ""
+    run: str = ""
+
+
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """The lock as it was read.
 
@@ -236,7 +245,7 @@ def _readable(environment: str, seen: Seen) -> Lock | None:
     return seen.lock
 
 
-def holder(lock: Lock) -> str:
+def holder(lock: Lock | Holder) -> str:
     """Who holds a lock: `dana (promote v3, https://…)`."""
     about = ", ".join(_shown(part) for part in (lock.what, lock.run) if part)
     who = _shown(lock.by) or "somebody"

@@ -11,15 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 from statistics import median
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
 from cicd.core.reading import Duration, Percent
 
 CERTAIN = 0.01  # of one comparison: how often equal sides may look unlike
-FEWEST = 6  # pairs below which nothing can be certain: 1/2⁶ is more than CERTAIN
-Side = Literal["lower", "higher"]
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 
@@ -27,8 +25,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     """What a performance suite is held against.
 
     `p50`, `p95` and `p99` are the longest times, `throughput` the fewest requests (or rounds) a second, `errors` the
-    most that may fail. `regression` is how much slower than the base a measure may be: both run in turns, `pairs` times
-    each at first and up to `most-pairs` while nothing is clear. `only` limits all of it to measures of these names.
+    most that may fail. `only` limits all of it to measures of these names.
     """
 
     p50: Duration | None = None
@@ -36,9 +33,6 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     p99: Duration | None = None
     throughput: float | None = None
     errors: Percent | None = None
-    regression: Percent | None = None
-    pairs: Annotated[int, msgspec.Meta(ge=FEWEST, le=1000)] = 10
-    most_pairs: Annotated[int, msgspec.Meta(ge=FEWEST, le=1000)] = 30
     only: list[str] = []
 
 

@@ -173,7 +173,8 @@ def bearable(facts: Facts) -> Iterator[CicdError]:
     if broken and current(facts.ledger, facts.environment):
         yield MigrationBreaks(
             f"Migrations break the code that runs: {'; '.join(broken)}",
-            cause="they are applied before the switch, so that the new code finds its schema",
+            cause="they are applied before the switch, so that the new code finds its schema; what cannot be read may "
+            "do anything",
             next_step="first promote code that does without, then the migration; or declare in it that it is harmless "
             "(`cicd: expand, because …`), or use `force: true` and bear the errors meanwhile",
         )

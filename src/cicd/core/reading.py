@@ -50,23 +50,27 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.composer.ComposerError(None, None, f"more than {MOST_ALIASES} aliases", mark)
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, OverflowError) as error:  # such as a date of month 13
+            raise _bad(node, str(error)) from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
             if key_node.tag == MERGE:
-                raise _bad_key(
-                    key_node, "`<<` is not known here: write the keys out, or use the alias as a whole value"
-                )
+                raise _bad(key_node, "`<<` is not known here: write the keys out, or use the alias as a whole value")
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _bad_key(key_node, "a key must be a plain word")
+                raise _bad(key_node, "a key must be a plain word")
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise _bad_key(key_node, f"`{_name(key)}` is given twice")
+                raise _bad(key_node, f"`{_name(key)}` is given twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
-def _bad_key(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:
+def _bad(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
@@ -81,16 +85,25 @@ def convert(text: str, kind: type[T], source: str) -> T:
     try:
         value = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{where}: this is not valid YAML: {problem}", next_step="mend the file") from error
+        raise ConfigError(
+            f"{source}{_place(error, text)}: this is not valid YAML: {problem}", next_step="mend the file"
+        ) from error
     try:
         return typing.cast(T, _value(value, kind, ""))
     except _Wrong as wrong:
         raise ConfigError(
             f"{source}: {wrong}", next_step="mend the file; docs/cicd.schema.json has every key"
         ) from None
+
+
+def _place(error: Exception, text: str) -> str:
+    """`:line:column` of what is no YAML, both from 1; empty where the parser does not say."""
+    if isinstance(error, yaml.reader.ReaderError):  # a character that YAML has not
+        before = text[: error.position].split("\n")
+        return f":{len(before)}:{len(before[-1]) + 1}"
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return f":{mark.line + 1}:{mark.column + 1}" if mark else ""
 
 
 class _Wrong(Exception):

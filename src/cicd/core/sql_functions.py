@@ -24,7 +24,7 @@ jsonb_pretty jsonb_set jsonb_strip_nulls jsonb_typeof justify_days justify_hours
 lastval lead least left length ln localtime localtimestamp log lower lpad ltrim make_date make_interval make_time
 make_timestamp make_timestamptz max md5 min mod mode nextval now nth_value nullif num_nonnulls num_nulls
 octet_length overlay percent_rank percentile_cont percentile_disc pg_advisory_lock pg_advisory_unlock
-pg_advisory_xact_lock pg_get_serial_sequence pg_typeof position power quote_ident quote_literal quote_nullable
+pg_advisory_xact_lock pg_get_serial_sequence pg_sleep pg_typeof position power quote_ident quote_literal quote_nullable
 random rank regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table repeat replace
 reverse right round row row_number row_to_json rpad rtrim setseed setval setweight sha224 sha256 sha384
 sha512 sign split_part sqrt starts_with statement_timestamp stddev strict string_agg string_to_array strpos

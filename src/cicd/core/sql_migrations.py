@@ -14,9 +14,17 @@ from cicd.core.sql_source import Where, read_sql
 from cicd.errors import ConfigError
 
 FILE = re.compile(r"(?P<way>[VU]?)(?P<number>\d+)(?:[._]\d+)*_*[-.]?(?P<title>.*?)(?P<suffix>\.up|\.down)?\.sql", re.I)
-# dbmate's, goose's and sql-migrate's. A comment such as `-- scale down` divides nothing.
-MARKER = re.compile(r"^--[ \t]*(?:migrate:|\+(?:goose|migrate)[ \t]+)(?P<way>up|down|Up|Down)\b.*$", re.M)
-ALIKE = re.compile(r"^[ \t]*(?:--|#)[ \t]*\+?\w+[ \t]*:?[ \t]*(?:up|down)[ \t]*$", re.I | re.M)
+# As dbmate; goose, sql-migrate and their like; and rambler write it. A comment such as `-- scale down` divides nothing.
+MARKER = re.compile(
+    r"^--[ \t]*(?:migrate:(?P<dbmate>up|down)|\+\w+[ \t]+(?P<goose>Up|Down)|rambler[ \t]+(?P<rambler>up|down))\b.*$",
+    re.M,
+)
+# What the one tool takes for such a line, and another, or another version of it, for a comment.
+ALIKE = re.compile(
+    r"^[ \t]*(?:--|#)[ \t]*(?:(?:migrate[ \t]*:|\+\w+[ \t]|rambler[ \t])[ \t]*(?:up|down)\b.*|"
+    r"@?\+?\w*[ \t]*:?[ \t]*(?:up|down)[ \t]*)$",
+    re.I | re.M,
+)
 
 
 def read_migrations(files: Files, folder: str) -> list[Migration]:
@@ -69,9 +77,11 @@ def _read(number: str, before: str, path: str, files: Files, downs: Mapping[str,
     up, down = (text, None) if alone else parts(text)
     way_down, where = (files[downs[number]], downs[number]) if number in downs else (down, path)
     title = match["title"].replace("_", " ").strip() if match else ""
-    does, undoes = [*read_sql(up, where=_in(path)), *_dividing(up, path)], None
+    does, undoes = read_sql(up, where=_in(path)), None
     if way_down is not None:
-        undoes = [*read_sql(way_down, where=_in(where)), *_dividing(way_down, where)]
+        undoes = read_sql(way_down, where=_in(where))
+    if not alone:
+        does += _dividing(f"{up}\n{down or ''}", text, path)
     # A way down that does nothing is one only for a way up that does nothing.
     if is_idle(undoes) and not is_idle(does):
         undoes = None
@@ -82,10 +92,10 @@ def _in(path: str) -> Where:
     return lambda line: f"{path}:{line}"
 
 
-def _dividing(sql: str, path: str) -> list[Change]:
-    """Lines that look as if they divided the file, and that another tool, or another version, may divide it at."""
+def _dividing(sql: str, text: str, path: str) -> list[Change]:
+    """Lines of its ways up and down that look as if they divided the file once more."""
     return [
-        unreadable(f"`{match[0].strip()}`", f"{path}:{sql.count(chr(10), 0, match.start()) + 1}")
+        unreadable(f"`{match[0].strip()}`", f"{path}:{text.count(chr(10), 0, text.find(match[0])) + 1}")
         for match in ALIKE.finditer(sql)
     ]
 
@@ -98,7 +108,9 @@ def parts(text: str) -> tuple[str, str | None]:
     marks = list(MARKER.finditer(text))
     ends = [*(mark.start() for mark in marks), len(text)]
     pieces = [("up", 0, ends[0])]
-    pieces += [(mark["way"].lower(), mark.end(), end) for mark, end in zip(marks, ends[1:], strict=True)]
+    pieces += [
+        ((mark[mark.lastgroup or 0]).lower(), mark.end(), end) for mark, end in zip(marks, ends[1:], strict=True)
+    ]
     found = {way: _only(text, [(start, end) for name, start, end in pieces if name == way]) for way, _, _ in pieces}
     return found["up"], found.get("down")
 

@@ -1,13 +1,15 @@
 """What a suite's run is worth: exit code, report and coverage must agree before it is green."""
 
 import signal
+from collections.abc import Sequence
 
 import msgspec
 
 from cicd.core.gates import CoverageGate
 from cicd.core.junit import Report
+from cicd.core.performance import Judged
 from cicd.core.pytest_command import EXITS
-from cicd.errors import CicdError, CoverageTooLow, Interrupted, NoTests, ReportInvalid, TestsFailed
+from cicd.errors import CicdError, CoverageTooLow, Interrupted, NoTests, ReportInvalid, TestsFailed, TooSlow
 
 LOOK = "look at the end of the command's own output above"
 
@@ -95,6 +97,15 @@ def _tests_red(outcome: Outcome) -> CicdError | None:
             next_step="look at the reasons (`pytest -rs`)",
         )
     return None
+
+
+def too_slow(suite: str, judged: Sequence[Judged]) -> TooSlow | None:
+    """Why the measures are red; None: they are not."""
+    wrong = [one for one in judged if one.verdict == "failed"]
+    if not wrong:
+        return None
+    more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
+    return TooSlow(f"{suite}: {wrong[0].why}{more}", next_step="make it faster, or change the limit")
 
 
 def _no_tests(outcome: Outcome) -> NoTests:

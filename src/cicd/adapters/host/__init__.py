@@ -119,6 +119,15 @@ class Host(Protocol):
             FileExistsError: with `exclusive`, if it is there. OSError.
         """
 
+    def swap(self, path: Path, content: bytes, was: Look, fence: Path, token: int) -> bool:
+        """Write a file (0600) in place of one that nobody has touched since that look; False if somebody has.
+
+        It is there whole, and on the disk, or the old one still is.
+
+        Raises:
+            Fenced: the number in the file `fence` is higher than `token`. OSError.
+        """
+
     def append(self, path: Path, line: bytes, root: Path, fence: Path, token: int) -> None:
         """Append a line to a file (0600) whose last one may be cut off, which is removed; it is on the disk then.
 

@@ -27,8 +27,11 @@ from cicd.errors import CicdError, HostRefused, HostUnreachable
 
 SESSIONS = 7  # besides the keeper's and the next one; sshd lets a connection have 10: MaxSessions of sshd_config(5)
 PATIENCE = 40.0  # seconds in which a connection must be made, with all repetitions
+TRIES = 3  # connections that are made in place of one that is lost at once
+TAKEN = 5.0  # seconds in which a port that a connection had is free again
 READY = 30.0  # seconds that one attempt may take
 SIGN = 5.0  # seconds between signs of life
+PORTS = range(20_000, 32_768)  # below those of outgoing connections: ip_local_port_range of ip(7)
 OPTIONS = {
     "BatchMode": "yes",
     "StrictHostKeyChecking": "yes",
@@ -47,6 +50,10 @@ OPTIONS = {
     "ServerAliveCountMax": "3",
     "LogLevel": "INFO",  # what goes wrong is known from what is said
 }
+
+
+class Lost(Exception):
+    """The connection went while a way through it was made; a new one may last."""
 
 
 class Passing(Exception):
@@ -91,14 +98,28 @@ class Connection:
                 dialogue.end(patience=1.0)
 
     def forward(self, address: str) -> int:
-        """A port of this machine's loopback that leads to a `host:port` there; the same one each time."""
-        master = self._made()
-        with self._making:
-            if address not in self._forwards:
-                port = master.forward(self.name, address)
-                master.require_forwards(self.name, address, port)
-                self._forwards[address] = port
-            return self._forwards[address]
+        """A port of this machine's loopback that leads to a `host:port` there; the same one each time, unless somebody
+        else has taken it while the connection was lost.
+
+        Raises:
+            HostUnreachable, HostRefused.
+        """
+        for _ in range(TRIES):
+            master = self._made()
+            with self._making, contextlib.suppress(Lost):
+                if address not in self._forwards:
+                    port = master.forward(self.name, address)
+                    master.require_forwards(self.name, address, port)
+                    self._forwards[address] = port
+                return self._forwards[address]
+        raise self._lost_again()
+
+    def _lost_again(self) -> HostUnreachable:
+        return HostUnreachable(
+            f"The connection to {self.name} was lost {TRIES} times while ways through it were made",
+            cause="the network, the host or its sshd goes away again and again",
+            next_step="see whether the host is up, then run it again",
+        )
 
     def lost(self, said: str, what: str) -> CicdError:
         """The error for a session that ended without a code; closes the connection if it is dead."""
@@ -146,11 +167,14 @@ class Connection:
         with self._making:
             if self._master and self._master.alive:
                 return self._master
-            self._let_go()
-            self._master = self._connect()
-            for address, port in self._forwards.items():
-                self._master.forward(self.name, address, port)
-            return self._master
+            for _ in range(TRIES):
+                self._let_go()
+                self._master = self._connect()
+                with contextlib.suppress(Lost):
+                    for address, port in self._forwards.items():
+                        self._forwards[address] = self._master.forward_again(self.name, address, port)
+                    return self._master
+            raise self._lost_again()
 
     def _connect(self) -> "_Master":
         retrying = tenacity.Retrying(
@@ -257,19 +281,41 @@ class _Master:
                 next_step="set `AllowTcpForwarding local` in sshd_config there (for this user: `Match User`)",
             )
 
-    def forward(self, name: str, address: str, port: int | None = None) -> int:
-        """Raises HostRefused."""
-        for _ in range(5):
-            here = port or _free_port()
-            argv = ["ssh", "-F", "none", "-S", self._socket, "-O", "forward", "-L", f"127.0.0.1:{here}:{address}"]
-            done = process.run([*argv, "--", name], env=self._env, timeout=READY, check=False)
-            if done.code == 0 and not done.timed_out:
-                return here
+    def forward(self, name: str, address: str) -> int:
+        """A free port that leads there from now on. Raises Lost, HostRefused."""
+        for _ in range(5):  # another program may be faster
+            port = _free_port()
+            if not (said := self._lead(name, address, port)):
+                return port
         raise HostRefused(
-            f"No way to {address} on {name}: {done.output.strip()[-300:]}",
-            cause="no port of this machine could be taken, or the connection was lost",
+            f"No way to {address} on {name}: {said}",
+            cause="no port of this machine could be taken",
             next_step="run it again",
         )
+
+    def forward_again(self, name: str, address: str, port: int) -> int:
+        """The port that led there over the connection before, once it is free; another one if it stays taken.
+
+        Raises:
+            Lost, HostRefused.
+        """
+        deadline = time.monotonic() + TAKEN
+        while self._lead(name, address, port):
+            if time.monotonic() >= deadline:
+                return self.forward(name, address)
+            time.sleep(0.1)
+        return port
+
+    def _lead(self, name: str, address: str, port: int) -> str:
+        """Let a port lead there; gives why it does not, empty if it does. Raises Lost."""
+        argv = ["ssh", "-F", "none", "-S", self._socket, "-O", "forward", "-L", f"127.0.0.1:{port}:{address}"]
+        done = process.run([*argv, "--", name], env=self._env, timeout=READY, check=False)
+        if done.code == 0 and not done.timed_out:
+            return ""
+        self.settle()
+        if not self.alive:
+            raise Lost
+        return done.output.strip()[-300:] or f"ssh ended with {done.code}"
 
     def close(self) -> None:
         self._stopping.set()
@@ -287,10 +333,16 @@ def _short_folder() -> str | None:
 
 
 def _free_port() -> int:
+    """One that the kernel gives to nobody by itself: while a connection is lost its ports are free for all."""
+    for _ in range(100):
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        given: int = probe.getsockname()[1]
+        return given
 
 
 def options(identity_file: Path | None, known_hosts: Path | None) -> Mapping[str, str]:

@@ -78,24 +78,25 @@ class LocalHost:
     def write(self, path: Path, content: bytes, *, mode: int = 0o600, exclusive: bool = False) -> None:
         if exclusive and path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-        scratch = scratch_of(path)
-        try:
-            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fchmod(descriptor, mode)
-                os.fsync(descriptor)
+        with _beside(path, content, mode) as scratch:
             if exclusive:
                 os.link(scratch, path)
                 scratch.unlink()
             else:
                 scratch.replace(path)
             _keep_names(path.parent)
-        except OSError:
-            with contextlib.suppress(OSError):  # a read-only disk
-                scratch.unlink(missing_ok=True)
-            raise
+
+    def swap(self, path: Path, content: bytes, was: Look, fence: Path, token: int) -> bool:
+        with _beside(path, content, 0o600) as scratch:
+            if (highest := _number(fence)) > token:
+                scratch.unlink()
+                raise Fenced(highest)
+            if self.look(path) != was:
+                scratch.unlink()
+                return False
+            scratch.replace(path)
+            _keep_names(path.parent)
+            return True
 
     def append(self, path: Path, line: bytes, root: Path, fence: Path, token: int) -> None:
         self.make_folder(path.parent, root)
@@ -196,6 +197,24 @@ class _Here:
     """A lock that the kernel keeps for us."""
 
     held = True
+
+
+@contextlib.contextmanager
+def _beside(path: Path, content: bytes, mode: int) -> Iterator[Path]:
+    """A file with this content, on the disk, that is to take the place of another; removed where that goes wrong."""
+    scratch = scratch_of(path)
+    try:
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        yield scratch
+    except OSError:
+        with contextlib.suppress(OSError):  # a read-only disk
+            scratch.unlink(missing_ok=True)
+        raise
 
 
 def scratch_of(path: Path) -> Path:

@@ -10,6 +10,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cicd.adapters.host import Look
+
 # No backslash, no `!` and one line only: the user's login shell, which may be any, must pass it on as it is.
 COMMAND = """exec sh -c 'IFS= read -r line && eval "$(printf %b "$line")"'"""
 # Seconds without a sign of life from us after which a host ends our connection, and so all that runs in it.
@@ -140,6 +142,29 @@ def write(path: Path, scratch: Path, size: int, mode: int, *, exclusive: bool) -
     )
 
 
+def swap(path: Path, scratch: Path, size: int, was: Look, fence: Path, token: int, mark: str) -> str:
+    """Takes the content from stdin. A higher token, or that the file is another one now, is told with the mark."""
+    there, new = absolute(path), absolute(scratch)
+    return _or_without(
+        scratch,
+        *_received(scratch, size),
+        f"chmod 600 {new}",
+        f"sync {new}",
+        *_unfenced(fence, token, mark),
+        f'[ "$(stat -L -c "%i %s" {there})" = "{was.number} {was.size}" ] || {{ echo {mark} changed >&2; false; }}',
+        f"mv -fT {new} {there}",
+        f"sync {absolute(path.parent)}",
+    )
+
+
+def _unfenced(fence: Path, token: int, mark: str) -> list[str]:
+    """Goes on unless the fence has a higher token, which is told with the mark."""
+    return [
+        f"highest=$(cat {absolute(fence)} 2>/dev/null); case $highest in ''|*[!0-9]*) highest=0;; esac",
+        f"[ $highest -le {token} ] || {{ echo {mark} fenced $highest >&2; false; }}",
+    ]
+
+
 def _received(scratch: Path, size: int) -> list[str]:
     """All of stdin as a file; where the connection is lost there are fewer bytes."""
     new = absolute(scratch)
@@ -156,8 +181,7 @@ def append(path: Path, size: int, root: Path, fence: Path, token: int, mark: str
     there = absolute(path)
     return strict(
         _made(path.parent, root),
-        f"highest=$(cat {absolute(fence)} 2>/dev/null); case $highest in ''|*[!0-9]*) highest=0;; esac",
-        f"[ $highest -le {token} ] || {{ echo {mark} fenced $highest >&2; false; }}",
+        *_unfenced(fence, token, mark),
         f"[ -e {there} ] || {{ : >{there} && sync {absolute(path.parent)}; }}",
         f"[ ! -s {there} ] || [ $(tail -c 1 {there} | wc -l) -eq 1 ] || "
         f"truncate -s $(($(wc -c <{there}) - $(tail -n 1 {there} | wc -c))) {there}",

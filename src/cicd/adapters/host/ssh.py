@@ -149,12 +149,21 @@ class SshHost:
         script = scripts.write(path, scratch_of(path), len(content), mode, exclusive=exclusive)
         self._do(script, path, [content])
 
+    def swap(self, path: Path, content: bytes, was: Look, fence: Path, token: int) -> bool:
+        with self._connection.session() as session:
+            script = scripts.swap(path, scratch_of(path), len(content), was, fence, token, session.mark)
+            heard = self._finish(session, script, [content], path)
+            self._require_unfenced(heard)
+            if heard.told("changed") is not None:
+                return False
+            self._require(heard, path)
+            return True
+
     def append(self, path: Path, line: bytes, root: Path, fence: Path, token: int) -> None:
         with self._connection.session() as session:
             script = scripts.append(path, len(line), root, fence, token, session.mark)
             heard = self._finish(session, script, [line], path)
-            if (highest := heard.told("fenced")) is not None:
-                raise Fenced(int(highest))
+            self._require_unfenced(heard)
             self._require(heard, path)
 
     def rename(self, path: Path, to: Path) -> None:
@@ -237,6 +246,10 @@ class SshHost:
         if session.heard.code is None:
             raise self._connection.lost(session.heard.complaint, f"{path} was worked on")
         return session.heard
+
+    def _require_unfenced(self, heard: Heard) -> None:
+        if (highest := heard.told("fenced")) is not None:
+            raise Fenced(int(highest))
 
     def _require(self, heard: Heard, path: Path) -> None:
         if heard.code:

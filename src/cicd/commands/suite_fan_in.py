@@ -1,0 +1,104 @@
+"""run-suite with `parts`: one verdict over all suites and shards of a plan; and what later runs learn of it."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from cicd.adapters.runner import SUMMARY_LIMIT, Runner
+from cicd.adapters.suite_history import load, save
+from cicd.adapters.suite_parts import Left, read_parts
+from cicd.contract import RunSuite
+from cicd.core.config import Config
+from cicd.core.gates import CoverageGate
+from cicd.core.history import History, learned
+from cicd.core.results import Result
+from cicd.core.suite import counted
+from cicd.core.suite_plan import SuitePlan, read_plan
+from cicd.core.suite_verdict import SuiteVerdict, verdict_of
+from cicd.core.verdict_summary import verdict_summary
+from cicd.errors import UsageError
+
+READS_ONLY = ("pull_request", "pull_request_target")  # events whose runs keep nothing for others
+
+
+def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Result:
+    """read → decide → learn → report.
+
+    Raises:
+        UsageError: there is no plan, or no config.
+    """
+    if not inputs.plan or config is None:
+        raise UsageError(
+            "`parts` needs the plan and the config", next_step="hand on the output `plan` of the plan's step"
+        )
+    plan = read_plan(inputs.plan)
+    left, wrong = read_parts(Path(inputs.parts))
+    for sentence in wrong:
+        runner.annotate("warning", sentence, title="cicd")
+    history, damaged = load(Path(inputs.history) if inputs.history else None)
+    if damaged:
+        runner.annotate("warning", damaged, title="cicd")
+    verdicts = [_verdict(config, one, left) for one in plan.suites]
+    if inputs.history and runner.env.get("GITHUB_EVENT_NAME", "") not in READS_ONLY:
+        save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
+    return report(verdicts, history)
+
+
+def _verdict(config: Config, plan: SuitePlan, left: Left) -> SuiteVerdict:
+    suite = config.suites.get(plan.suite)
+    gate = CoverageGate(wanted=True, least=config.gates.coverage) if suite and suite.coverage else CoverageGate()
+    lines = left.lines(plan)
+    return verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, datetime.now(UTC).date())
+
+
+def _learned(history: History, plans: Sequence[SuitePlan], verdicts: Sequence[SuiteVerdict], runner: Runner) -> History:
+    run = runner.run_url or runner.run_id or "a run on this machine"
+    for plan, verdict in zip(plans, verdicts, strict=True):
+        history = learned(history, verdict, plan.inputs, run, runner.sha, time.time())
+    return history
+
+
+def report(verdicts: Sequence[SuiteVerdict], history: History) -> Result:
+    """The verdict as a value."""
+    red = [one for one in verdicts if one.error]
+    first = red[0].error if red else None
+    ran = sum(one.outcome.seen.ran for one in verdicts if one.outcome)
+    failed = sum(one.outcome.seen.failed for one in verdicts if one.outcome)
+    proven = sum(bool(one.proof) for one in verdicts)
+    told = [f"{counted(len(verdicts), 'suite')}, {counted(ran, 'test')}"]
+    told += [f"{proven} proven before"] if proven else []
+    message = "; ".join(str(one.error) for one in red) if red else f"All green: {', '.join(told)}."
+    return Result(
+        decision="failed" if first else "done",
+        reason_code=first.reason if first else "ok",
+        message=message,
+        outputs={"tests": str(ran), "failed": str(failed)},
+        data={"suites": [_data(one) for one in verdicts]},
+        summary=verdict_summary(verdicts, history, SUMMARY_LIMIT - 8192),
+        exit_code=first.code if first else 0,
+    )
+
+
+def _data(one: SuiteVerdict) -> dict[str, object]:
+    outcome, found = one.outcome, one.outcome.coverage.found if one.outcome else None
+    return {
+        "suite": one.suite,
+        "green": one.error is None,
+        "reason_code": one.error.reason if one.error else "ok",
+        "message": str(one.error) if one.error else "",
+        "proof": one.proof,
+        "tests": outcome.seen.ran if outcome else 0,
+        "failed": outcome.seen.failed if outcome else 0,
+        "seconds": round(one.seconds, 3),
+        "work": round(one.work, 3),
+        "shards": {str(shard): round(seconds, 3) for shard, seconds in one.shards.items()},
+        "coverage": found.shown if found else "",
+        "flaky": one.flaky[:50],
+        "quarantined": sorted(one.sorted.excused)[:50] if one.sorted else [],
+        "complete": one.whole is not None,
+        "said": one.said,
+        "gate": msgspec.to_builtins(outcome.coverage) if outcome else None,
+    }

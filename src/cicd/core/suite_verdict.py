@@ -1,0 +1,188 @@
+"""The verdict of a suite from the parts of all its shards: complete, green, covered, fast enough."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from cicd.core.completeness import Incomplete, Whole, complete
+from cicd.core.covered_lines import Lines, disagreeing, together, total
+from cicd.core.flaky import Quarantined, Sorted, sort_failures
+from cicd.core.gates import CoverageGate
+from cicd.core.part import Part, merged
+from cicd.core.receipt import RED, Receipt
+from cicd.core.suite import Outcome, judge, too_slow
+from cicd.core.suite_plan import SuitePlan
+from cicd.errors import CicdError, CoverageTooLow, SuiteIncomplete, TestsFailed
+
+
+class SuiteVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a suite came to.
+
+    Attributes:
+        suite: its name.
+        error: why it is red; None: it is green.
+        proof: the run that proved it, when it was left out.
+        outcome: all shards as one; None when it was left out or nothing came.
+        seconds: of the longest shard; `work` of all.
+        shards: shard → seconds of its command.
+        whole: the proof that every test ran; None where none was asked for, or there is none.
+        flaky: node ids that passed only when they were run again.
+        sorted: failures by quarantine.
+        said: what else is to be told.
+    """
+
+    suite: str
+    error: CicdError | None = None
+    proof: str = ""
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+    work: float = 0.0
+    shards: dict[int, float] = {}
+    whole: Whole | None = None
+    flaky: list[str] = []
+    sorted: Sorted | None = None
+    said: list[str] = []
+
+
+def verdict_of(
+    plan: SuitePlan,
+    parts: Iterable[Part],
+    receipts: Iterable[Receipt],
+    lines: Mapping[int, Mapping[str, Lines]],
+    gate: CoverageGate,
+    quarantine: Sequence[Quarantined],
+    today: date,
+) -> SuiteVerdict:
+    """The verdict of one suite.
+
+    Args:
+        parts: of all its shards and attempts.
+        receipts: the same.
+        lines: shard → lines that its newest attempt covered.
+        gate: what coverage is held against; `found` is still empty.
+    """
+    if plan.proof:
+        return SuiteVerdict(suite=plan.suite, proof=plan.proof, said=[plan.why])
+    chosen = newest(part for part in parts if part.suite == plan.suite and part.plan == plan.digest)
+    proof = _proof(plan, chosen, [one for one in receipts if one.suite == plan.suite])
+    whole = proof if isinstance(proof, Whole) else None
+    sorted_ = _sorted(whole, quarantine, today) if whole else None
+    if not chosen:
+        return SuiteVerdict(suite=plan.suite, error=proof if isinstance(proof, CicdError) else _missing(plan, [1]))
+    gate = _covered(gate, [lines[shard] for shard in chosen if shard in lines], chosen.values())
+    outcome = _outcome(plan.suite, list(chosen.values()), gate)
+    error = _error(list(chosen.values()), proof, sorted_, outcome)
+    return SuiteVerdict(
+        suite=plan.suite,
+        error=error,
+        outcome=outcome,
+        seconds=max(part.seconds for part in chosen.values()),
+        work=sum(part.seconds for part in chosen.values()),
+        shards={shard: part.seconds for shard, part in sorted(chosen.items())},
+        whole=whole,
+        flaky=sorted(test for test, ran in whole.ran.items() if ran.reruns and ran.outcome not in RED) if whole else [],
+        sorted=sorted_,
+        said=[plan.why, *(whole.said if whole else ())],
+    )
+
+
+def newest(parts: Iterable[Part]) -> dict[int, Part]:
+    """Shard → its part of the newest attempt."""
+    chosen: dict[int, Part] = {}
+    for part in parts:
+        if part.shard not in chosen or part.attempt >= chosen[part.shard].attempt:
+            chosen[part.shard] = part
+    return dict(sorted(chosen.items()))
+
+
+def _proof(plan: SuitePlan, chosen: Mapping[int, Part], receipts: Sequence[Receipt]) -> Whole | CicdError | None:
+    """The proof that every test ran; None for a runner that leaves no receipts, and whose shards are all there."""
+    count = plan.assignment.shards
+    missing = [shard for shard in range(1, count + 1) if shard not in chosen]
+    if missing:
+        return _missing(plan, missing)
+    if not receipts and not any(part.is_pytest for part in chosen.values()):
+        return None
+    proof = complete(plan.digest, count, receipts)
+    if isinstance(proof, Incomplete):
+        first = proof.gaps[0]
+        more = f" (and {len(proof.gaps) - 1} more gaps)" if proof.gaps[1:] else ""
+        return SuiteIncomplete(f"{plan.suite}: {first.what}{more}", next_step=first.next_step)
+    return proof
+
+
+def _missing(plan: SuitePlan, shards: Sequence[int]) -> SuiteIncomplete:
+    count = plan.assignment.shards
+    which = f"shard {', '.join(map(str, shards))} of {count}" if count > 1 else "its job"
+    return SuiteIncomplete(
+        f"{plan.suite}: {which} left no report",
+        cause="it was skipped, cancelled, or ended before it could write one",
+        next_step="look at the end of that job, and run it again",
+    )
+
+
+def _sorted(whole: Whole, quarantine: Sequence[Quarantined], today: date) -> Sorted:
+    failed = [test for test, ran in whole.ran.items() if ran.outcome in RED]
+    passed = [test for test, ran in whole.ran.items() if ran.outcome == "passed"]
+    return sort_failures(failed, passed, quarantine, today)
+
+
+def _outcome(suite: str, parts: Sequence[Part], gate: CoverageGate) -> Outcome:
+    """All parts as one: the worst end of them."""
+    worst = max(parts, key=lambda part: (part.interrupted, part.timed_out, part.code != 0 and not part.empty))
+    return Outcome(
+        suite=suite,
+        command=worst.command,
+        code=0 if worst.empty else worst.code,
+        seconds=max(part.seconds for part in parts),
+        limit=worst.limit,
+        is_pytest=worst.is_pytest,
+        report=merged([part.report for part in parts]),
+        coverage=gate,
+        timed_out=any(part.timed_out for part in parts),
+        interrupted=any(part.interrupted for part in parts),
+    )
+
+
+def _error(
+    parts: Sequence[Part], proof: Whole | CicdError | None, sorted_: Sorted | None, outcome: Outcome
+) -> CicdError | None:
+    """The gravest reason: nobody knows, then failed tests, then a gate."""
+    if isinstance(proof, CicdError):
+        # A shard that ended early says more than that its receipt is not whole.
+        return next((error for part in parts if (error := _own(part))), None) or proof
+    own = [error for part in parts if (error := _own(part))]
+    excused = sorted_ is not None and bool(sorted_.excused) and not sorted_.failed
+    if own and not (excused and all(isinstance(error, TestsFailed) for error in own)):
+        first = own[0]
+        if isinstance(first, TestsFailed) and outcome.report and len(parts) > 1:
+            return judge(msgspec.structs.replace(outcome, coverage=CoverageGate())) or first
+        return first
+    return _coverage_error(outcome) or too_slow(outcome.suite, [one for part in parts for one in part.judged])
+
+
+def _own(part: Part) -> CicdError | None:
+    """Why a shard alone is red; coverage is the whole suite's."""
+    return None if part.empty else judge(part.outcome)
+
+
+def _covered(gate: CoverageGate, lines: Sequence[Mapping[str, Lines]], parts: Iterable[Part]) -> CoverageGate:
+    if not gate.wanted:
+        return gate
+    if other := disagreeing(lines):
+        why = f"the shards measured different code in {', '.join(other[:3])}: is it the same checkout?"
+        return msgspec.structs.replace(gate, why=why)
+    without = [part for part in parts if not part.empty and part.coverage.found is None]
+    if without:
+        return msgspec.structs.replace(gate, why=without[0].coverage.why or "a shard measured nothing")
+    found = total(together(lines))
+    return msgspec.structs.replace(gate, found=found, why="" if found else "no shard measured anything")
+
+
+def _coverage_error(outcome: Outcome) -> CoverageTooLow | None:
+    gate = outcome.coverage
+    if gate.passed:
+        return None
+    sentence = f"{outcome.suite}: {gate.sentence[0].lower()}{gate.sentence[1:]}"
+    return CoverageTooLow(sentence, cause=gate.why, next_step="test what is not covered yet")

@@ -1,0 +1,67 @@
+"""The shipped test.yml under act: planned, in shards, one verdict; and the second run is proven by the first."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Act, git
+
+pytestmark = pytest.mark.real
+
+WORKFLOW = """
+on: push
+jobs:
+  test:
+    uses: org/cicd/.github/workflows/test.yml@v1
+    permissions: {contents: read}
+"""
+CONFIG = """
+version: 1
+app: tiny
+suites:
+  unit: {run: "python -m pytest tests -q", shards: 2, audit: 0%}
+  more: {run: "python -m pytest more -q", audit: 0%}
+"""
+FILES = {
+    ".github/workflows/ci.yml": WORKFLOW,
+    ".github/cicd.yml": CONFIG,
+    ".gitignore": ".cicd-*\n__pycache__\n",
+    "tests/a_test.py": "def test_a(): pass\n",
+    "tests/b_test.py": "import os\ndef test_b(): assert os.environ['CICD_SHARD']\n",
+    "tests/c_test.py": "def test_c(): pass\n",
+    "more/test_more.py": "def test_more(): pass\n",
+    "requirements.txt": "pytest\n",
+}
+
+
+def project(folder: Path, **others: str) -> Path:
+    for name, text in {**FILES, **others}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "first")
+    return folder
+
+
+def test_planned_run_in_shards_and_proven_the_second_time(act: Act, tmp_path: Path) -> None:
+    folder = project(tmp_path / "tiny")
+    first = act(folder)
+    assert first.code == 0, first.output[-6000:]
+    assert "3 jobs for 2 suites" in first.output
+    assert "All green: 2 suites, 4 tests." in first.output, first.output[-6000:]
+    (kept,) = (tmp_path / "act-store" / "caches").rglob("history.json")
+    assert sorted(json.loads(kept.read_text())["suites"]) == ["more", "unit"]
+    second = act(folder)
+    assert second.code == 0, second.output[-6000:]
+    assert "0 jobs for 2 suites" in second.output
+    assert "2 proven before" in second.output, second.output[-6000:]
+
+
+def test_one_failed_shard_is_a_red_verdict(act: Act, tmp_path: Path) -> None:
+    folder = project(tmp_path / "tiny", **{"tests/c_test.py": "def test_c(): assert False\n"})
+    done = act(folder)
+    assert done.code != 0
+    assert "unit: 1 of 3 tests failed" in done.output, done.output[-6000:]
