@@ -23,12 +23,14 @@ SPREAD = (
     .replace("/work/", "/tmp/")
     .replace("expose: [8000]", "expose: [8000]\n    deploy: {replicas: 3}")
 )
-IN_FRONT = """
-  edge:
+IN_FRONT = """  edge:
     image: $NGINX
     depends_on: [api]
+configs: {price: {content: "costs $$5"}}
+secrets: {key: {environment: KEY}}
 volumes:
 """
+GIVEN = "{replicas: 3}\n    env_file: [public.env]\n    configs: [price]\n    secrets: [key]"
 
 
 @dataclass
@@ -124,12 +126,24 @@ def test_there_and_back_under_traffic(tmp_path: Path, lab: Lab, hosts: Callable[
 
 
 def test_users_arrive_at_two_hosts(tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]) -> None:
-    """Each has a router and what stands in front of it; the other shared services are on the first alone."""
+    """Each has a router and what stands in front of it; the other shared services are on the first alone.
+
+    What a service is given by files and settings, each of its tasks has.
+    """
     nodes = swarm(hosts(2))
-    front = IN_FRONT.replace("$NGINX", lab.part("nginx"))
-    shop = Swarm(tmp_path, lab, nodes, compose=SPREAD.replace("volumes:\n", front.lstrip("\n")))
+    compose = SPREAD.replace("volumes:\n", IN_FRONT.replace("$NGINX", lab.part("nginx"))).replace(
+        "{replicas: 3}", GIVEN
+    )
+    compose = compose.replace('    environment: {GREETING: "${GREETING:-hello}"}\n', "")
+    shop = Swarm(tmp_path, lab, nodes, compose=compose, extra="env: {KEY: of the settings}")
+    shop.write("public.env", "GREETING='as Compose reads it'\n")
+    shop.commit()
     first = shop.promote(shop.release("v1"))
     assert first.outputs["verdict"] == "stable", first.message + shop.said.getvalue()
+    assert shop.ask()[1] == "as Compose reads it"
+    for node in nodes:
+        (task, *_) = shop.containers("api", [node])
+        assert node.engine.docker("exec", task, "cat", "/price", "/run/secrets/key") == "costs $5of the settings"
     here, there = ({name for name in shop.running(number) if "_" not in name} for number in (0, 1))
     assert (here, there) == ({"shop-api", "shop-edge", "shop-redis"}, {"shop-api", "shop-edge"})
     with asked(shop, 0) as one, asked(shop, 1) as two:
