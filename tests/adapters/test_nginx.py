@@ -2,6 +2,7 @@
 
 import http.client
 import http.server
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import pytest
 from cicd.adapters.routers import nginx
 from cicd.adapters.routers.log import Log
 from cicd.adapters.routers.nginx import Nginx, on_this_machine
+from cicd.adapters.routers.nginx_conf import Manner
+from cicd.adapters.routers.nginx_process import NginxProcess
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
@@ -224,3 +227,28 @@ def test_a_pid_file_that_names_the_nginx_of_another_environment(
         with closing(connect(port)) as connection:
             assert ask(connection)[0] == f"{slot}-id"
     other.stop()
+
+
+def test_slots_that_are_known_by_a_name(tmp_path: Path, shares: dict[str, Share], runner: Runner) -> None:
+    """They stay over a switch, and the machine itself may ask each of their tasks by its address."""
+    port, look = free_ports(2)
+    named = {"blue": "api-blue.invalid:8000", "green": "api-green.invalid:8000"}
+    manner = Manner(
+        f"127.0.0.1:{port}", user="root" if os.geteuid() == 0 else "", named=named, look=f"127.0.0.1:{look}"
+    )
+    target = Target(tmp_path / "named", "shop", "production")
+    router = Nginx(target, NginxProcess(target.folder / "router", runner), lambda _: manner)
+    try:
+        router.route([Share("blue", (named["blue"],), "blue-id")], port)
+        router.route([Share("green", (named["green"],), "green-id")], port)
+        assert "upstream" not in (router.folder / "active.conf").read_text()
+        for slot, share in shares.items():
+            with closing(http.client.HTTPConnection("127.0.0.1", look)) as connection:
+                connection.request("GET", f"/{share.addresses[0]}/health?of=it")
+                assert connection.getresponse().read().decode() == f"{slot} /health?of=it"
+        with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+            connection.request("GET", "/")
+            answer = connection.getresponse()  # nobody is behind the name
+            assert (answer.status, answer.headers["X-Cicd-Release"]) == (502, "green-id")
+    finally:
+        router.stop()
