@@ -1,5 +1,6 @@
 """A real sshd on a port of the loopback, with a host key, a user's key and a home folder of its own."""
 
+import contextlib
 import os
 import pwd
 import socket
@@ -91,7 +92,8 @@ class Sshd:
     def cut(self) -> None:
         """All connections are lost; new ones can be made."""
         for connection in self.connections():
-            connection.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                connection.kill()
 
     def stop(self) -> None:
         """Nobody listens any more, and all connections are lost."""
@@ -99,8 +101,9 @@ class Sshd:
         self._child.kill()
         self._child.wait()
         for each in family:
-            if each.is_running() and each.name().startswith("sshd"):
-                each.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ends by itself at the same moment
+                if each.is_running() and each.name().startswith("sshd"):
+                    each.kill()
         psutil.wait_procs(family, timeout=10)
         self.log.close()
 
