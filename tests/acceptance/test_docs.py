@@ -51,7 +51,7 @@ def test_the_example_by_hand(tmp_path: Path, cicd_home: Path, environ: dict[str,
     blocks[0] = blocks[0].replace("git init --quiet", moved)
     told = type_in(blocks, tmp_path, {**environ, "CICD_HOME": str(cicd_home)})
     assert "X-Cicd-Release" in told
-    assert re.search(r"dev\s+v1 \w{12} stable", told)
+    assert re.search(r"dev\s+v1 \w{12}\s+stable", told)
 
 
 def test_the_tutorial(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) -> None:
@@ -61,4 +61,4 @@ def test_the_tutorial(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) 
     told = type_in(blocks, tmp_path, {**environ, "CICD_HOME": str(cicd_home)})
     assert "X-Cicd-Release" in told
     assert re.findall(r"^(Hello|Good morning)$", told, re.MULTILINE) == ["Hello", "Good morning", "Hello"]
-    assert re.search(r"staging\s+v1 \w{12} stable", told)
+    assert re.search(r"staging\s+v1 \w{12}\s+stable", told)

@@ -88,3 +88,30 @@ def test_from_a_terminal_nothing_is_asked_that_nobody_could_approve(world: World
     assert (result["reason_code"], result["exit"]) == ("not-approved", 31)
     assert "start the workflow that promotes into `staging`" in result["message"]
     assert world.hub.call("GET", f"/repos/{NAME}/issues", DEVELOPER) == []
+
+
+def test_the_text_of_an_issue_that_was_refused_in_place_of_the_one_that_was_read(world: World) -> None:
+    """The break: both are ours, to the last letter; an approver reads one, and has let the other through."""
+    refused = asked(world)["data"]["issue"]
+    bad = issue(world, refused)["body"]
+    world.hub.call("PATCH", f"/repos/{NAME}/issues/{refused}", DEVELOPER, {"state": "closed"})
+    app = world.app.repository / "app.py"
+    app.write_text(f"{app.read_text()}# v2\n")
+    world.app.git("commit", "--quiet", "--message", "v2", "app.py")
+    read = asked(world)["data"]["issue"]
+    assert read != refused
+    world.hub.call("PATCH", f"/repos/{NAME}/issues/{read}", DEVELOPER, {"body": bad})
+    result = approve(world, read, RITA)
+    assert (result["reason_code"], result["exit"]) == ("not-approved", 31)
+    assert "signature does not fit" in result["message"]
+    assert world.deployments() == []
+
+
+def test_an_issue_that_a_killed_run_left_unsigned_is_signed_by_the_next_run(world: World) -> None:
+    number = asked(world)["data"]["issue"]
+    text = issue(world, number)["body"]
+    at = text.rindex(" -->") - 64
+    world.hub.call("PATCH", f"/repos/{NAME}/issues/{number}", DEVELOPER, {"body": f"{text[:at]}{'0' * 64} -->"})
+    assert approve(world, number, RITA)["exit"] == 31
+    assert asked(world)["data"]["issue"] == number
+    assert approve(world, number, RITA)["decision"] == "done"

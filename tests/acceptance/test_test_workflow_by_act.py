@@ -26,7 +26,7 @@ suites:
 FILES = {
     ".github/workflows/ci.yml": WORKFLOW,
     ".github/cicd.yml": CONFIG,
-    ".gitignore": ".cicd-*\n__pycache__\n",
+    ".gitignore": "__pycache__\n",
     "tests/a_test.py": "def test_a(): pass\n",
     "tests/b_test.py": "import os\ndef test_b(): assert os.environ['CICD_SHARD']\n",
     "tests/c_test.py": "def test_c(): pass\n",

@@ -1,5 +1,6 @@
 """What is no answer of GitHub's is an expected error, whatever it is, and never a bug report."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.fakes import runner
 ASKED = Asked(environment="staging", image="sha256:1", sha="2" * 40, plan="p")
 ISSUE = {
     "number": 3,
-    "body": body(ASKED, "x", ["rita"], b"key"),
+    "body": body(ASKED, "x", ["rita"], b"key", "acme/app#3"),
     "state": "open",
     "user": {"type": "Bot", "login": "b"},
 }
@@ -54,7 +55,11 @@ READS: dict[str, tuple[Call, str, Any]] = {
         [{"id": 5, "payload": {"key": PAYLOAD.key}}],
     ),
     "issue": (lambda hub: hub.issues().get(3), "/issues/3", {**ISSUE, "html_url": "https://x/3"}),
-    "issues": (lambda hub: hub.issues().ask(ASKED, "x", [], b"key"), "/issues", [{**ISSUE, "html_url": "https://x/3"}]),
+    "issues": (
+        lambda hub: hub.issues().ask(ASKED, "x", [], b"key", "acme/app"),
+        "/issues",
+        [{**ISSUE, "html_url": "https://x/3"}],
+    ),
     "a lock's history": (
         lambda hub: hub.locks()._last_token("9" * 40),
         "/commits",
@@ -69,6 +74,7 @@ def http() -> Iterator[responses.RequestsMock]:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         mock.get(f"{REPO}/commits/b/check-runs", json={"check_runs": []})
         mock.get(f"{REPO}/commits/a/status", json={"statuses": []})
+        mock.patch(re.compile(f"{REPO}/issues/"), json={})
         yield mock
 
 

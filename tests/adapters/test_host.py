@@ -409,6 +409,20 @@ def test_one_holder_at_a_time(host: Host, folder: Path) -> None:
         pass
 
 
+def test_a_lock_is_seen_while_it_is_held(host: Host, folder: Path) -> None:
+    path, other = folder / "lock", folder / "other"
+    assert not host.is_held(path)
+    with host.locked(path, b""), host.locked(other, b""):
+        assert host.is_held(path)
+        assert not host.is_held(folder)
+        assert not host.is_held(folder / "no" / "lock")
+        waiting = subprocess.Popen(["flock", path, "true"])
+        time.sleep(0.2)
+        assert host.is_held(path)
+    waiting.wait(10)
+    assert not host.is_held(path)
+
+
 def test_many_threads_at_once(host: Host, folder: Path) -> None:
     def work(number: int) -> bytes:
         path = folder / f"{number}"

@@ -168,8 +168,10 @@ def test_what_was_asked_for_can_be_piped(tmp_path: Path) -> None:
         )
         for more in ((), ("--json",))
     )
-    assert told.stdout == "dev          nothing runs\n"
+    table = "ENVIRONMENT  RELEASE  VERDICT  SINCE  APPROVED BY  SLOT\n"
+    table += "dev          nothing  -        -      -            -\n"
+    assert told.stdout == table
     assert "GitHub was not asked" in told.stderr
     assert f"No release lies below {tmp_path}" in told.stderr
-    assert json.loads(asked.stdout)["message"].startswith("dev          nothing runs\n(GitHub was not asked")
-    assert asked.stderr.startswith("dev          nothing runs\n")
+    assert json.loads(asked.stdout)["message"].startswith(f"{table}(GitHub was not asked")
+    assert asked.stderr.startswith(table)

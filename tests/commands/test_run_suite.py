@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from cicd.adapters.failure_annotations import ERRORS, annotated
 from cicd.adapters.process import Completed
 from cicd.adapters.runner import Runner
-from cicd.commands.run_suite import ERRORS, annotated, run_suite
+from cicd.commands.run_suite import run_suite
 from cicd.contract import RunSuite
 from cicd.core.junit import Failure
 from cicd.core.results import Result

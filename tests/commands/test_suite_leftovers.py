@@ -43,11 +43,12 @@ def ran(folder: Path, script: str, **inputs: str) -> tuple[Result, str]:
     return result, here.stream.getvalue()  # type: ignore[attr-defined]
 
 
-def left() -> list[int]:
+def left(folder: Path) -> list[int]:
+    """Processes of a suite in this folder: other tests run at the same time."""
     found = []
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if MARK in one.environ() and "suite.py" in one.cmdline():
+            if MARK in one.environ() and "suite.py" in one.cmdline() and Path(one.cwd()).is_relative_to(folder):
                 found.append(one.pid)
     return found
 
@@ -57,14 +58,14 @@ def test_what_a_green_suite_leaves_running_is_ended_and_said(tmp_path: Path, scr
     result, said = ran(tmp_path, script)
     assert result.exit_code == 0
     assert "Ended what the command had left running: 1 process\n" in said
-    assert left() == []
+    assert left(tmp_path) == []
 
 
 def test_what_a_suite_leaves_after_its_time_is_ended(tmp_path: Path) -> None:
     result, said = ran(tmp_path, GREEN + SESSION + "time.sleep(300)", timeout="0.02")
     assert result.reason_code == "tests-failed"
     assert "Ended what the command had left running: 1 process\n" in said
-    assert left() == []
+    assert left(tmp_path) == []
 
 
 def test_a_suite_that_leaves_nothing_is_told_nothing(tmp_path: Path) -> None:

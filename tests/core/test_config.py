@@ -181,3 +181,38 @@ def test_the_schema_knows_every_key_and_refuses_others() -> None:
     validator = jsonschema.Draft202012Validator(schema)
     assert not list(validator.iter_errors(yaml.safe_load(FULL)))
     assert list(validator.iter_errors({"version": 1, "app": "a", "suite": {}}))
+
+
+LINES = """version: 1
+app: a
+deploy: {run: x}
+environments:
+  dev:
+    ports: {router: 1, blue: 2, green: 3}
+    hosts:
+      - local
+      - 7
+  production:
+    after: nowhere
+    ports: {router: 4, blue: 5, green: 6}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("- 7", "- 7", "cicd.yml:7: environments.dev.hosts: "),
+        ("x", "x", "cicd.yml:11: environments.production.after: there is no environment `nowhere`"),
+        ("after:", "afterwards:", "cicd.yml:11: environments.production.afterwards: unknown key"),
+        ("app: a\n", "", "cicd.yml: app: is missing"),
+        ("router: 1, ", "", "cicd.yml:6: environments.dev.ports.router: is missing"),
+        ("- local", "- 2026-13-45", "cicd.yml:8:9: this is not valid YAML: month must be in 1..12"),
+        ("- local", "- \x07", "cicd.yml:8:9: this is not valid YAML: "),
+        ("- local", "- [", "cicd.yml:9:"),
+    ],
+)
+def test_an_error_says_its_line(old: str, new: str, said: str) -> None:
+    text = LINES.replace("- 7\n", "- ssh://b\n") if old != "- 7" else LINES
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text.replace(old, new), "cicd.yml")
+    assert str(caught.value).startswith(said)

@@ -4,21 +4,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cicd.core import issue_gate
-from cicd.core.issue_gate import Asked, Issue, asks_for, is_ours, read_asked, title
+from cicd.core.issue_gate import Asked, Issue, asks_for, is_ours, place, read_asked, title
 from cicd.errors import NotApproved, UsageError
 
 ASKED = Asked(environment="production", image="sha256:1", sha="2" * 40, plan="abc", version="v3", by="dana", run="41")
 APPROVERS = ["rita", "dana"]
 PLAN = "### promote v3 → production\n\n- **commit** `222222222222`\n\nPlan `abc`"
 KEY = b"of the target"
+HERE = place("acme/tiny", 7)
 
 
-def body(asked: Asked, plan_text: str, approvers: list[str], key: bytes = KEY) -> str:
-    return issue_gate.body(asked, plan_text, approvers, key)
+def body(asked: Asked, plan_text: str, approvers: list[str], key: bytes = KEY, where: str = HERE) -> str:
+    return issue_gate.body(asked, plan_text, approvers, key, where)
 
 
 def demand(found: Issue, actor: str, event: str, approvers: list[str]) -> Asked:
-    return issue_gate.demand(found, actor, event, approvers, KEY)
+    return issue_gate.demand(found, actor, event, approvers, KEY, "acme/tiny")
 
 
 def issue(text: str = "", *, open: bool = True, by_app: bool = True) -> Issue:
@@ -91,17 +92,23 @@ def test_text_and_mark_that_were_changed_alike_are_not_believed(asked: Asked) ->
 @given(st.data())
 def test_no_character_of_it_can_be_changed(data: st.DataObject) -> None:
     text = body(ASKED, PLAN, APPROVERS)
-    place, other = data.draw(st.integers(0, len(text) - 1)), data.draw(st.characters(categories=["L", "N", "P", "Cf"]))
-    assert is_ours(text, KEY)
-    if text[place] != other:
-        assert not is_ours(text[:place] + other + text[place + 1 :], KEY)
+    at, other = data.draw(st.integers(0, len(text) - 1)), data.draw(st.characters(categories=["L", "N", "P", "Cf"]))
+    assert is_ours(issue(text), KEY, "acme/tiny")
+    if text[at] != other:
+        assert not is_ours(issue(text[:at] + other + text[at + 1 :]), KEY, "acme/tiny")
 
 
-def test_an_issue_of_another_run_asks_for_the_same_if_it_was_not_changed() -> None:
-    assert asks_for(issue(), msgspec.structs.replace(ASKED, run="42"), KEY)
-    assert not asks_for(issue(), msgspec.structs.replace(ASKED, plan="def"), KEY)
-    assert not asks_for(issue(by_app=False), ASKED, KEY)
-    assert not asks_for(issue(body(ASKED, "no plan", APPROVERS, b"another key")), ASKED, KEY)
+@pytest.mark.parametrize("where", ["", place("acme/tiny", 8), place("acme/other", 7)])
+def test_the_text_of_another_issue_is_not_believed(where: str) -> None:
+    """One that was refused, put into the one that an approver has just read; or one that is not signed for any yet."""
+    with pytest.raises(NotApproved, match="signature does not fit"):
+        demand(issue(body(ASKED, PLAN, APPROVERS, where=where)), "rita", "workflow_dispatch", APPROVERS)
+
+
+def test_an_issue_of_another_run_asks_for_the_same() -> None:
+    assert asks_for(issue(), msgspec.structs.replace(ASKED, run="42"))
+    assert not asks_for(issue(), msgspec.structs.replace(ASKED, plan="def"))
+    assert not asks_for(issue(by_app=False), ASKED)
 
 
 def test_line_ends_of_another_kind_are_no_change() -> None:

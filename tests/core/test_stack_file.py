@@ -142,6 +142,13 @@ def test_what_a_swarm_cannot_do(service: dict[str, Any], said: str) -> None:
     assert found.startswith(said)
 
 
+def test_a_companion_of_which_each_node_has_one() -> None:
+    everywhere = {"image": "x", "deploy": {"mode": "global"}}
+    model = {"name": "shop", "services": {"api": everywhere, "cron": everywhere}}
+    (found,) = stack_problems(model, shape(model, "api", ["cron"]))
+    assert found.startswith("services.cron.deploy.mode: a companion never runs twice")
+
+
 def test_a_name_that_no_dns_takes() -> None:
     model = {"name": "s" * 30, "services": {"a" * 30: {"image": "x"}}}
     (found,) = stack_problems(model, shape(model, "a" * 30, None))

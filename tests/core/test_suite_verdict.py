@@ -150,6 +150,31 @@ def test_quarantine_excuses_until_its_day() -> None:
     assert reason(verdict(parts, receipts, quarantine=[late])) == "tests-failed"
 
 
+def test_quarantine_excuses_its_tests_and_nothing_else() -> None:
+    entry = Quarantined(test="b.py::t", owner="@ann", until="2026-06-01", reason="a race")
+    early = msgspec.structs.replace(receipt(2, "failed"), collected=("b.py::t", "b.py::u"), ended=False, why="stopping")
+    red = [
+        ([part(1), FAILED], [receipt(1), early]),  # -x: another test did not run
+        ([part(1), msgspec.structs.replace(FAILED, timed_out=True)], [receipt(1), receipt(2, "failed")]),
+        ([part(1), msgspec.structs.replace(FAILED, code=2)], [receipt(1), receipt(2, "failed")]),
+        (
+            [part(1), msgspec.structs.replace(FAILED, report=Report(tests=2, failed=2, marked=2))],
+            [receipt(1), receipt(2, "failed")],
+        ),
+    ]
+    for parts, receipts in red:
+        assert verdict(parts, receipts, quarantine=[entry]).error is not None, parts
+    green = verdict([part(1), FAILED], [receipt(1), receipt(2, "failed")], quarantine=[entry])
+    assert not learned(History(), green, PLAN.inputs, "run 7", "", 1.0).proofs, "an excuse proves nothing"
+
+
+def test_a_shard_whose_tests_are_all_skipped_is_not_red_and_a_suite_is() -> None:
+    skipped = part(2, report=Report(tests=1, skipped=1))
+    assert reason(verdict([part(1), skipped], [receipt(1), receipt(2, "skipped")])) == "ok"
+    both = [part(shard, report=Report(tests=1, skipped=1)) for shard in (1, 2)]
+    assert reason(verdict(both, [receipt(1, "skipped"), receipt(2, "skipped")])) == "no-tests"
+
+
 def test_what_later_runs_learn() -> None:
     flaky = verdict(BOTH, [receipt(1), receipt(2, reruns=2)])
     assert flaky.flaky == ["b.py::t"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cicd.adapters.suite_share import COVERAGE, PART, RECEIPT
+from cicd.adapters.shard_folder import COVERAGE, PART, RECEIPT
 from cicd.core.covered_lines import Lines, read_lines
 from cicd.core.part import Part, read_part
 from cicd.core.receipt import Receipt, read_receipt
@@ -24,16 +24,20 @@ class Left:
     receipts: Sequence[Receipt]
     folders: Sequence[Path]
 
-    def lines(self, plan: SuitePlan) -> dict[int, dict[str, Lines]]:
-        """Shard → the lines that its newest attempt covered, of those that measured any that can be read."""
+    def lines(self, plan: SuitePlan) -> tuple[dict[int, dict[str, Lines]], list[str]]:
+        """Shard → the lines that its newest attempt covered; and what cannot be read, in sentences."""
         place = {id(part): folder for part, folder in zip(self.parts, self.folders, strict=True)}
         chosen = newest(part for part in self.parts if part.suite == plan.suite and part.plan == plan.digest)
-        found = {}
+        found, wrong = dict[int, dict[str, Lines]](), list[str]()
         for shard, part in chosen.items():
             path = place[id(part)] / COVERAGE
-            if path.is_file() and path.stat().st_size <= LARGEST:
-                found[shard] = read_lines(path.read_bytes(), str(path.name))
-        return found
+            if not path.is_file():
+                continue
+            try:
+                found[shard] = read_lines(_read(path), f"{path.parent.name}/{COVERAGE}")
+            except ReportInvalid as error:
+                wrong.append(str(error))
+        return found, wrong
 
 
 def read_parts(folder: Path) -> tuple[Left, list[str]]:

@@ -135,13 +135,24 @@ class Swarm:
         return {node: state == "Ready" for node, _, state in (line.partition(" ") for line in told)}
 
     def remove(self, services: Sequence[Service]) -> None:
-        """Remove services, and wait until their tasks have ended, save those on machines that are lost."""
+        """Remove services, and wait until their tasks have ended, save those on machines that are lost.
+
+        Raises:
+            PrepareFailed: some do not end.
+        """
         if not services:
             return
         left = [task for task in self.tasks(services) if task.node and not task.ended]
         self.docker.run("service", "rm", *(one.id for one in services), check=False)
-        deadline = time.monotonic() + max(one.grace for one in services) + SLOW
-        while left and time.monotonic() < deadline:
+        limit = max(one.grace for one in services) + SLOW
+        deadline = time.monotonic() + limit
+        while left:
+            if time.monotonic() > deadline:
+                names = ", ".join(one.name for one in services)
+                raise PrepareFailed(
+                    f"Tasks of {names} on {self.docker.host.name}'s swarm do not end within {limit:g} s",
+                    next_step="see what keeps them (`docker ps` on their nodes), then run this again",
+                )
             time.sleep(0.2)
             nodes = self.nodes()
             there = {one.id for one in map(_task, self._inspect("task", [task.id for task in left])) if not one.ended}

@@ -287,6 +287,10 @@ class Target:
                     time.sleep(0.2)
             yield
 
+    def is_held(self) -> bool:
+        """Whether somebody holds the environment now."""
+        return self.host.is_held(self.folder / "lock")
+
     def _locked(self, text: bytes) -> Locked:
         try:
             held = msgspec.json.decode(text, type=Holder)

@@ -24,7 +24,7 @@ def approve(inputs: Approve, runner: Runner, project: Project, hub: GitHub) -> R
     """read the issue → is this its approval? → promote what it asks for → say how it ended."""
     issues, number = hub.issues(), int(inputs.issue)
     key = project.site.target.key()
-    asked = demand(issues.get(number), runner.actor, runner.event, project.environment.approvers, key)
+    asked = demand(issues.get(number), runner.actor, runner.event, project.environment.approvers, key, hub.repository)
     if asked.environment != inputs.environment:
         raise UsageError(
             f"Issue #{number} asks for `{asked.environment}`, not for `{inputs.environment}`",

@@ -1,6 +1,5 @@
 """`cicd doctor`: what would stand in the way of a promotion, for each environment, and how to mend it."""
 
-from cicd.adapters.flocks import is_held
 from cicd.adapters.github import GitHub
 from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.runner import Runner
@@ -118,7 +117,7 @@ def at_rest(project: Project) -> Finding:
     if state.unfinished is None:
         return Finding(project.site.name, what)
     attempt = state.unfinished.payload
-    if is_held(project.site.target.folder / "lock"):
+    if project.site.target.is_held():
         return Finding(project.site.name, what, advice=f"`{attempt.kind} {attempt.release.name}` is under way")
     error = Unfinished(
         f"A run was killed while it did `{attempt.kind} {attempt.release.name}`", next_step="run `cicd recover`"

@@ -112,7 +112,7 @@ def ask(project: Project, runner: Runner, hub: GitHub, proposal: Proposal) -> Re
         run=runner.run_id,
     )
     key = project.site.target.key()
-    issue = hub.issues().ask(asked, plan_markdown(plan), project.environment.approvers, key)
+    issue = hub.issues().ask(asked, plan_markdown(plan), project.environment.approvers, key, hub.repository)
     return Result(
         decision="waiting",
         message=f"`{plan.environment}` waits for an approval: issue #{issue.number}, {issue.url}. To give it, one of "

@@ -5,7 +5,6 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from cicd.adapters.flocks import is_held
 from cicd.adapters.github import GitHub
 from cicd.adapters.github_standing import Standing
 from cicd.adapters.runner import Runner
@@ -15,9 +14,9 @@ from cicd.contract import Status
 from cicd.core.journal import State
 from cicd.core.ledger import Deployment, current
 from cicd.core.lock import describe
-from cicd.core.markdown import inline
 from cicd.core.plan import Running
 from cicd.core.results import Result
+from cicd.core.status_table import aligned, markdown
 from cicd.errors import CicdError, GitHubUnavailable, NoToken, RateLimited
 
 
@@ -40,10 +39,10 @@ def main(inputs: Status, runner: Runner) -> Result:
     return Result(
         decision="failed" if first else "done",
         reason_code=first.reason if first else "ok",
-        answer="\n".join(map(line, rows)),
+        answer=aligned(rows),
         message="\n".join(filter(None, [note, *(f"✗ {name}: {problem}" for name, problem in bad.items())])),
         data={"environments": rows},
-        summary=summary(rows),
+        summary=markdown(rows),
         exit_code=first.code if first else 0,
     )
 
@@ -65,7 +64,7 @@ def row(
     release = here.release or (said.release if said else None)
     told = said if said and release and said.release.id == release.id else None
     open_one = state.unfinished.payload if state.unfinished else None
-    lives = open_one is not None and is_held(site.target.folder / "lock")
+    lives = open_one is not None and site.target.is_held()
     others = [one for one in state.history if site.target.has(one.id) and (not release or one.id != release.id)]
     return {
         "environment": site.name,
@@ -92,39 +91,3 @@ def since(deployment: Deployment) -> str:
         if at := deployment.payload.at:
             return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return deployment.created_at
-
-
-def line(row: dict[str, Any]) -> str:
-    """One line for a terminal."""
-    tail = [f"{row['under_way']} is under way"] if row["under_way"] else []
-    tail += ["a killed run is to be undone (`cicd recover`)"] if row["unfinished"] else []
-    tail += ["GitHub does not know all of it yet (`cicd recover`)"] if row["unrecorded"] else []
-    tail += [f"held by {row['held_by']}"] if row["held_by"] else []
-    tail += [f"what runs cannot be told: {row['problem']}"] if row["problem"] else []
-    if not row["release"]:
-        return ", ".join([row["environment"] if row["problem"] else f"{row['environment']:12} nothing runs", *tail])
-    parts = [" ".join(filter(None, (f"{row['environment']:12}", row["version"], row["release"], row["verdict"])))]
-    parts += [f"since {row['since']}"] if row["since"] else []
-    parts += [f"approved by {', '.join(row['approved_by'])}"] if row["approved_by"] else []
-    nowhere = [] if row["problem"] else ["(its target is not on this machine)"]
-    parts += [f"slot {row['slot']}"] if row["slot"] else nowhere
-    parts += [f"warm {row['warm']}"] if row["warm"] else []
-    parts += [f"can go back to {', '.join(row['back_to'])}"] if row["back_to"] else []
-    return ", ".join([*parts, *tail])
-
-
-def summary(rows: list[dict[str, Any]]) -> str:
-    """A table for the job's summary."""
-    lines = [
-        "### Status",
-        "",
-        "| environment | release | verdict | since | approved by | held by |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for one in rows:
-        name = f"{inline(one['version'])} `{one['release']}`" if one["release"] else "nothing"
-        name += ", by the ledger: its target cannot be read" if one["problem"] else ""
-        who = inline(", ".join(one["approved_by"]))
-        cells = (inline(one["environment"]), name, one["verdict"], one["since"], who, inline(one["held_by"]))
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)

@@ -15,10 +15,10 @@ from cicd.core.config import Config
 from cicd.core.gates import CoverageGate
 from cicd.core.history import History, learned
 from cicd.core.results import Result
-from cicd.core.suite import counted
 from cicd.core.suite_plan import SuitePlan, read_plan
 from cicd.core.suite_verdict import SuiteVerdict, verdict_of
 from cicd.core.verdict_summary import verdict_summary
+from cicd.core.words import counted
 from cicd.errors import UsageError
 
 READS_ONLY = ("pull_request", "pull_request_target")  # events whose runs keep nothing for others
@@ -43,14 +43,19 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
         runner.annotate("warning", damaged, title="cicd")
     verdicts = [_verdict(config, one, left) for one in plan.suites]
     if inputs.history and runner.env.get("GITHUB_EVENT_NAME", "") not in READS_ONLY:
-        save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
+        try:
+            save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
+        except UsageError as error:  # the verdict stands without it
+            runner.annotate("warning", str(error), title="cicd")
     return report(verdicts, history)
 
 
 def _verdict(config: Config, plan: SuitePlan, left: Left) -> SuiteVerdict:
     suite = config.suites.get(plan.suite)
     gate = CoverageGate(wanted=True, least=config.gates.coverage) if suite and suite.coverage else CoverageGate()
-    lines = left.lines(plan)
+    lines, wrong = left.lines(plan)
+    if wrong:
+        gate = msgspec.structs.replace(gate, why=wrong[0])
     return verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, datetime.now(UTC).date())
 
 

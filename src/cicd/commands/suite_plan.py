@@ -2,6 +2,7 @@
 
 import json
 import platform
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,13 +16,16 @@ from cicd.core.config import Config, Suite, suite_of
 from cicd.core.history import JOB, History
 from cicd.core.markdown import code, inline, table
 from cicd.core.proof import look_up
-from cicd.core.pytest_command import parse_command
+from cicd.core.pytest_command import INI_FILES, parse_command
 from cicd.core.release import digest
 from cicd.core.results import Result
 from cicd.core.shards import Choice, assign, choose_shards, seconds_of
 from cicd.core.suite_files import files_of
 from cicd.core.suite_plan import RunPlan, SuitePlan, plan_text
 from cicd.errors import UsageError
+
+ALWAYS = (*INI_FILES, "conftest.py", "requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
+MOST_JOBS = 256  # of a matrix: https://docs.github.com/en/actions/reference/limits
 
 
 def plan_suites(inputs: RunSuite, config: Config | None, runner: Runner) -> Result:
@@ -41,6 +45,11 @@ def plan_suites(inputs: RunSuite, config: Config | None, runner: Runner) -> Resu
     suites = [plan_suite(config, name, folder, files, history, runner) for name in names]
     plan = RunPlan(suites=suites, sha=runner.sha)
     jobs = plan.matrix
+    if len(jobs) > MOST_JOBS:
+        raise UsageError(
+            f"The plan has {len(jobs)} jobs, and GitHub takes {MOST_JOBS}",
+            next_step="give the suites fewer `shards`, or run them in several workflows",
+        )
     for one in suites:
         runner.say(f"  {'≡' if one.proof else '·'} {one.suite}: {one.why}")
     return Result(
@@ -62,7 +71,7 @@ def plan_suite(
     if kept is None:
         why = f"it runs, for {inputs}"
     else:
-        found = look_up(history.proofs, name, kept, audit=suite.audit, run=runner.run_id)
+        found = look_up(history.proofs, name, kept, audit=suite.audit, run=runner.run_id, now=time.time())
         if found.skip and found.proof:
             return SuitePlan(
                 suite=name, assignment=assign([], {}, 1), inputs=kept, proof=found.proof.run, why=found.why
@@ -80,7 +89,11 @@ def inputs_of(config: Config, suite: Suite, folder: Path) -> dict[str, str] | st
     """What a suite's result depends on, by name; or why it cannot be told."""
     if not suite.reuse:
         return "`reuse` is false"
-    found = trees(folder, suite.paths)
+    if suite.budget is not None:
+        return "what it measures is of this machine and hour"
+    # What decides how tests run and with what, wherever the suite's own paths lie.
+    about = [*config.requirements, *ALWAYS] if suite.paths else []
+    found = trees(folder, [*suite.paths, *(path for path in dict.fromkeys(about) if (folder / path).exists())])
     if isinstance(found, str):
         return found
     services = {name: msgspec.to_builtins(config.services.get(name)) for name in suite.needs}

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from cicd.core.receipt import RED, FileSeconds, Ran, Receipt, ShardSeconds
+from cicd.core.words import counted
 
 SHOWN = 3  # names in a sentence
 LONGEST = 120  # characters of a name in a sentence
@@ -111,10 +112,10 @@ def _chosen(plan: str, shards: int, given: Sequence[Receipt]) -> tuple[list[Rece
             what = f"There are two receipts of shard {shard}, attempt {last.attempt}"
             gaps.append(_gap(last, "shard-twice", what, ALL_AGAIN))
         if shard > shards:
-            what = f"There is a receipt of shard {shard}, and the plan has {_counted(shards, 'shard')}"
+            what = f"There is a receipt of shard {shard}, and the plan has {counted(shards, 'shard')}"
             gaps.append(_gap(last, "shard-unknown", what, ALL_AGAIN))
         elif last.plan != plan or last.shards != shards:
-            what = f"Shard {shard} followed another plan ({_named([last.plan])}, {_counted(last.shards, 'shard')})"
+            what = f"Shard {shard} followed another plan ({_named([last.plan])}, {counted(last.shards, 'shard')})"
             gaps.append(_gap(last, "other-plan", what, ALL_AGAIN))
         else:
             newest.append(last)
@@ -268,23 +269,19 @@ def _said(one: Receipt) -> Iterator[str]:
         yield f"Shard {one.shard} could not collect {_named(list(one.errors))}."
     if not one.ended:
         left = len(_not_run(one, Counter(one.collected)))
-        yield f"Shard {one.shard} ended early ({_plain(one.why)}): {_counted(left, 'test')} did not run."
+        yield f"Shard {one.shard} ended early ({_plain(one.why)}): {counted(left, 'test')} did not run."
 
 
 def _gap(one: Receipt, reason: Reason, what: str, next_step: str) -> Gap:
     return Gap(reason=reason, what=what, next_step=next_step, shard=one.shard)
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _tests(names: Sequence[str]) -> str:
-    return f"{_counted(len(names), 'test')} ({_named(names)})"
+    return f"{counted(len(names), 'test')} ({_named(names)})"
 
 
 def _files(names: Sequence[str]) -> str:
-    return f"{_counted(len(names), 'file')} ({_named(names)})"
+    return f"{counted(len(names), 'file')} ({_named(names)})"
 
 
 def _it(names: Sequence[str]) -> str:

@@ -3,10 +3,11 @@
 import re
 import shlex
 from collections.abc import Sequence
+from datetime import date
 
 from cicd.core.config import Config, Deploy
 from cicd.core.freeze import problem as freeze_problem
-from cicd.core.reading import convert
+from cicd.core.reading import convert, located
 from cicd.errors import ConfigError
 
 
@@ -26,6 +27,7 @@ def parse_config(text: str, path: str) -> Config:
         *_port_problems(config),
         *_reference_problems(config),
         *_freeze_problems(config),
+        *_quarantine_problems(config),
         *_process_problems(config),
         *_compose_problems(config),
         *_settings_problems(config),
@@ -33,7 +35,8 @@ def parse_config(text: str, path: str) -> Config:
         *_canary_problems(config),
     ]
     if problems:
-        raise ConfigError(f"{path}: {'; '.join(problems)}", next_step="mend the file, then run it again")
+        where = located(text, path, problems[0].partition(": ")[0])
+        raise ConfigError(f"{where}: {'; '.join(problems)}", next_step="mend the file, then run it again")
     return config
 
 
@@ -89,6 +92,18 @@ def _reference_problems(config: Config) -> list[str]:
     ]
     if config.environments and config.deploy is None:
         problems.append("environments need a `deploy:` section that says what runs in them")
+    return problems
+
+
+def _quarantine_problems(config: Config) -> list[str]:
+    problems = []
+    for index, entry in enumerate(config.quarantine):
+        try:
+            date.fromisoformat(entry.until)
+        except ValueError:
+            problems.append(f"quarantine[{index}].until: `{entry.until[:40]}` is no day such as 2026-12-31")
+        if not (entry.test.strip() and entry.owner.strip() and entry.reason.strip()):
+            problems.append(f"quarantine[{index}]: test, owner and reason must be said")
     return problems
 
 

@@ -88,7 +88,8 @@ def learned(
         seen, found = outcome.seen, outcome.coverage.found
         figures = Figures(tests=seen.ran, seconds=verdict.seconds, coverage=found.shown if found else "")
         suite = msgspec.structs.replace(suite, figures=figures)
-        if inputs is not None:
+        # What rests on an excuse is proven only as long as that holds.
+        if inputs is not None and not (verdict.sorted and verdict.sorted.excused):
             proof = Proof(
                 suite=verdict.suite, inputs=dict(inputs), run=run, sha=sha, at=at, tests=seen.ran, seconds=verdict.work
             )

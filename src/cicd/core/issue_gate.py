@@ -4,7 +4,8 @@ promote opens an issue with the plan and ends; no runner waits. An approver star
 who he is, GitHub says, and the plan is made anew and must have the hash that the issue names.
 
 Whoever may write to the repository may edit the issue, also what GitHub does not show of it. So all of its text is
-signed with a key that only the target has (RFC 2104), and one whose signature does not fit is not believed.
+signed with a key that only the target has (RFC 2104), and one whose signature does not fit is not believed. The issue's
+own number is signed, too: else the text of one that was refused is put into the one that an approver has just read.
 """
 
 import hmac
@@ -54,13 +55,14 @@ def title(asked: Asked) -> str:
     return f"Approve {asked.version or asked.sha[:12]} for {asked.environment}?"[:256]
 
 
-def body(asked: Asked, plan_text: str, approvers: Sequence[str], key: bytes) -> str:
+def body(asked: Asked, plan_text: str, approvers: Sequence[str], key: bytes, where: str = "") -> str:
     """The issue's text: the plan for the one who approves, and the mark by which it is read again.
 
     Args:
         key: of the target, see `Target.key`.
+        where: it stands, see `place`; before it stands anywhere it is signed for nowhere, and not believed.
     """
-    image, sha, plan, where = map(inline, (asked.image, asked.sha, asked.plan, asked.environment))
+    image, sha, plan, environment = map(inline, (asked.image, asked.sha, asked.plan, asked.environment))
     text = "\n".join(
         [
             plan_text,
@@ -69,27 +71,37 @@ def body(asked: Asked, plan_text: str, approvers: Sequence[str], key: bytes) -> 
             " `cicd approve`, with the number of this issue.",
             "To refuse, close the issue.",
             "",
-            f"{inline(asked.by) or 'Somebody'} wants {inline(asked.version) or 'this'} in `{where}`:",
+            f"{inline(asked.by) or 'Somebody'} wants {inline(asked.version) or 'this'} in `{environment}`:",
             f"commit `{sha}`, image `{image}`, plan `{plan}`.",
         ]
     )
     mark = msgspec.json.encode(asked).decode().replace("--", "-\\u002d")
-    return f"{text}\n\n<!-- cicd:approval {mark} {_signature(text, mark, key)} -->"
+    return f"{text}\n\n<!-- cicd:approval {mark} {_signature(text, mark, key, where)} -->"
 
 
-def _signature(text: str, mark: str, key: bytes) -> str:
-    """Of all that an issue shows, and its mark. Control characters are left out: GitHub changes ends of lines."""
+def place(repository: str, number: int) -> str:
+    """Names an issue, and no other."""
+    return f"{repository}#{number}"
+
+
+def _signature(text: str, mark: str, key: bytes, where: str) -> str:
+    """Of all that an issue shows, its mark, and where it stands.
+
+    Control characters are left out: GitHub changes ends of lines.
+    """
     seen = CONTROL.sub("", text).strip()
-    return hmac.digest(key, f"cicd:approval\n{mark}\n{seen}".encode(), "sha256").hex()
+    return hmac.digest(key, f"cicd:approval\n{where}\n{mark}\n{seen}".encode(), "sha256").hex()
 
 
-def is_ours(text: str, key: bytes) -> bool:
-    """Whether an issue's text is, to its end, as the owner of the key wrote it."""
+def is_ours(issue: Issue, key: bytes, repository: str) -> bool:
+    """Whether an issue's text is, to its end, as the owner of the key wrote it there."""
+    text = issue.body
     found = [*MARK.finditer(text)][-1:]
     if not found or text[found[0].end() :].strip():
         return False
     mark, signature = found[0].groups("")
-    return hmac.compare_digest(signature, _signature(text[: found[0].start()], mark, key))
+    wanted = _signature(text[: found[0].start()], mark, key, place(repository, issue.number))
+    return hmac.compare_digest(signature, wanted)
 
 
 def read_asked(text: str) -> Asked | None:
@@ -101,20 +113,20 @@ def read_asked(text: str) -> Asked | None:
         return None
 
 
-def asks_for(issue: Issue, asked: Asked, key: bytes) -> bool:
-    """Whether an issue asks for this already, whichever run has opened it."""
+def asks_for(issue: Issue, asked: Asked) -> bool:
+    """Whether an issue of an app says that it asks for this already, whichever run has opened it."""
     there = read_asked(issue.body)
-    same = there is not None and msgspec.structs.replace(there, run=asked.run) == asked
-    return same and issue.by_app and is_ours(issue.body, key)
+    return issue.by_app and there is not None and msgspec.structs.replace(there, run=asked.run) == asked
 
 
-def demand(issue: Issue, actor: str, event: str, approvers: Sequence[str], key: bytes) -> Asked:
+def demand(issue: Issue, actor: str, event: str, approvers: Sequence[str], key: bytes, repository: str) -> Asked:
     """What was asked for, if this run is its approval.
 
     Args:
         actor: login of who started this run, by GitHub's word.
         event: that started it.
         key: of the target, see `Target.key`.
+        repository: that the issue is in.
 
     Raises:
         NotApproved: it is closed or was changed, its asker approves himself, or this is no approver. UsageError: it is
@@ -127,7 +139,7 @@ def demand(issue: Issue, actor: str, event: str, approvers: Sequence[str], key: 
             cause="only an issue that a promotion has opened with its run's own token is believed, none of a person's",
             next_step=f"give the number of an open issue with the label `{LABEL}`, or let the pipeline open one",
         )
-    if not is_ours(issue.body, key):
+    if not is_ours(issue, key, repository):
         raise NotApproved(
             f"Issue #{issue.number} is not as cicd wrote it: its signature does not fit",
             cause="it was changed by hand, an older cicd has written it, or the target has another key meanwhile",

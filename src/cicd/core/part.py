@@ -11,7 +11,9 @@ import msgspec
 from cicd.core.gates import CoverageGate
 from cicd.core.junit import Failure, Report, Timing
 from cicd.core.performance import Judged
+from cicd.core.receipt import Receipt
 from cicd.core.suite import Outcome
+from cicd.core.suite_run import ShardRun
 from cicd.errors import ReportInvalid
 
 SCHEMA = 1
@@ -71,9 +73,41 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             limit=self.limit,
             is_pytest=self.is_pytest,
             report=unreadable or self.report,
+            coverage=self.coverage,
+            judged=tuple(self.judged),
             timed_out=self.timed_out,
             interrupted=self.interrupted,
         )
+
+
+def part_of(shard: ShardRun, outcome: Outcome, receipt: Receipt | None, sha: str) -> Part:
+    """What a shard hands on.
+
+    Args:
+        receipt: what pytest left; None: nothing that can be read.
+        sha: the commit.
+    """
+    unreadable = outcome.report.what if isinstance(outcome.report, ReportInvalid) else ""
+    return Part(
+        suite=shard.plan.suite,
+        shard=shard.number,
+        shards=shard.plan.assignment.shards,
+        plan=shard.plan.digest,
+        attempt=shard.attempt,
+        sha=sha,
+        command=outcome.command[:4000],
+        code=outcome.code,
+        seconds=outcome.seconds,
+        limit=outcome.limit,
+        is_pytest=outcome.is_pytest,
+        timed_out=outcome.timed_out,
+        interrupted=outcome.interrupted,
+        unreadable=unreadable[:4000],
+        empty=receipt is not None and receipt.is_rightly_empty and outcome.code in (0, 5),
+        report=outcome.seen,
+        coverage=outcome.coverage,
+        judged=list(outcome.judged),
+    )
 
 
 def part_text(part: Part) -> bytes:

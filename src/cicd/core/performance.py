@@ -45,7 +45,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
         quantiles: seconds by percent, such as {95: 0.2}, as the tool gives them.
         rate: requests or rounds per second; None where it is not said.
         count: rounds or requests.
-        failed: how many of them failed.
+        failed: how many of them failed; None: nobody counted.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     quantiles: dict[float, float] = {}
     rate: float | None = None
     count: int = 0
-    failed: int = 0
+    failed: int | None = None
 
     def quantile(self, percent: float) -> float | None:
         """Seconds that so many percent do not exceed; None if the tool does not tell."""
@@ -135,9 +135,9 @@ def _throughput(measure: Measure, least: float) -> Judged:
 
 
 def _errors(measure: Measure, most: float) -> Judged:
-    share = 100 * measure.failed / measure.count if measure.count else None
+    share = 100 * measure.failed / measure.count if measure.count and measure.failed is not None else None
     if share is None:
-        why = f"{measure.name}: its report does not count requests"
+        why = f"{measure.name}: its report does not count what failed"
     else:
         why = f"{measure.name}: {share:.3g}% of {measure.count:,} failed, at most {most:g}% may"
     passed = share is not None and share <= most

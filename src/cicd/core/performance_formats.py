@@ -99,9 +99,9 @@ def _hyperfine(value: Mapping[str, Any]) -> list[Measure]:
     """`--export-json`; a command that has failed counts as an error."""
     measures = []
     for one in value["results"]:
-        samples = _figures(one.get("times") or [one["mean"]])
+        samples = _figures(one["times"])  # a mean alone is no quantile
         codes = one.get("exit_codes") or []
-        failed = sum(code != 0 for code in codes)
+        failed = sum(code != 0 for code in codes) if codes else None
         measures.append(Measure(name=_name(one["command"]), samples=samples, count=len(samples), failed=failed))
     return measures
 
@@ -111,7 +111,7 @@ def _k6(value: Mapping[str, Any]) -> list[Measure]:
     metrics = {name: _k6_values(one) for name, one in value["metrics"].items()}
     requests, failed = metrics.get("http_reqs", {}), metrics.get("http_req_failed", {})
     count, rate = int(requests.get("count", 0)), requests.get("rate")
-    share = failed.get("rate", failed.get("value", 0.0))
+    share = failed.get("rate", failed.get("value"))
     measures = []
     for name, values in metrics.items():
         quantiles = _k6_quantiles(values)
@@ -124,7 +124,7 @@ def _k6(value: Mapping[str, Any]) -> list[Measure]:
                 quantiles=quantiles,
                 rate=rate if whole else None,
                 count=count if whole else 0,
-                failed=round(share * count) if whole else 0,
+                failed=round(share * count) if whole and share is not None else None,
             )
         )
     return measures

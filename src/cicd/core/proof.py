@@ -11,6 +11,7 @@ import msgspec
 
 from cicd.core.release import digest
 
+OLDEST = 30 * 86400.0  # seconds that a proof holds
 KEPT = 200  # proofs of one suite; each is a few hundred bytes
 
 
@@ -64,16 +65,23 @@ def key_of(inputs: Mapping[str, str]) -> str:
 
 
 def look_up(
-    proofs: Sequence[Proof], suite: str, inputs: Mapping[str, str], *, audit: float = 0.0, run: str = ""
+    proofs: Sequence[Proof],
+    suite: str,
+    inputs: Mapping[str, str],
+    *,
+    audit: float = 0.0,
+    run: str = "",
+    now: float = 0.0,
 ) -> Found:
     """Whether these inputs of a suite passed before, and if not, what differs from the last ones that did.
 
     Args:
         proofs: newest first.
         audit: percent of the hits that are run all the same.
+        now: seconds since 1970; what was proven too long ago is proven anew, for runners change.
         run: of this run; it decides about the sample, so that a second attempt decides alike.
     """
-    key, own = key_of(inputs), [proof for proof in proofs if proof.suite == suite]
+    key, own = key_of(inputs), [proof for proof in proofs if proof.suite == suite and now - proof.at < OLDEST]
     proof = next((one for one in own if one.key == key), None)
     if proof:
         found = Found(proof=proof, why=f"proven by {proof.run} on {proof.sha[:12] or 'the same inputs'}")

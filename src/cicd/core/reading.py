@@ -92,9 +92,32 @@ def convert(text: str, kind: type[T], source: str) -> T:
     try:
         return typing.cast(T, _value(value, kind, ""))
     except _Wrong as wrong:
-        raise ConfigError(
-            f"{source}: {wrong}", next_step="mend the file; docs/cicd.schema.json has every key"
-        ) from None
+        where = located(text, source, wrong.path)
+        raise ConfigError(f"{where}: {wrong}", next_step="mend the file; docs/cicd.schema.json has every key") from None
+
+
+def located(text: str, source: str, path: str) -> str:
+    """`source:line` of the value at a path such as `environments.dev.hosts[0]`, or of the nearest one around it.
+
+    Args:
+        text: YAML that was read already.
+    """
+    root = yaml.compose(text, _Loader)
+    found = [*_lines(root, "", path)] if root else []
+    return f"{source}:{found[-1]}" if found else source
+
+
+def _lines(node: yaml.Node, here: str, wanted: str) -> Iterator[int]:
+    """Lines of the values on the way to a path, from 1."""
+    children: list[tuple[str, yaml.Node, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        children = [(_join(here, str(key.value)), key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        children = [(f"{here}[{index}]", value, value) for index, value in enumerate(node.value)]
+    for path, told, value in children:
+        if wanted == path or wanted.startswith((f"{path}.", f"{path}[")):
+            yield told.start_mark.line + 1
+            yield from _lines(value, path, wanted)
 
 
 def _place(error: Exception, text: str) -> str:
@@ -108,6 +131,7 @@ def _place(error: Exception, text: str) -> str:
 
 class _Wrong(Exception):
     def __init__(self, path: str, problem: str) -> None:
+        self.path = path
         super().__init__(f"{path}: {problem}" if path else problem)
 
 

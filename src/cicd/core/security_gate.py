@@ -8,7 +8,7 @@ import msgspec
 
 from cicd.core.finding_merge import merged
 from cicd.core.findings import Finding, FindingException, Scan, SeverityPolicy, package_name
-from cicd.core.suite import counted
+from cicd.core.words import counted
 from cicd.errors import CicdError, FindingsBlock, ScanUnfinished
 
 LEVELS = ("low", "medium", "high", "critical")

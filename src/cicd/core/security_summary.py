@@ -9,7 +9,7 @@ import msgspec
 from cicd.core.findings import Finding
 from cicd.core.markdown import code, inline, table
 from cicd.core.security_gate import SecurityGate
-from cicd.core.suite import counted
+from cicd.core.words import counted
 
 ROWS = 200
 NOTES = 50

@@ -52,6 +52,8 @@ def stack_problems(model: Model, shape: Shape) -> list[str]:
             for mount in service.get("volumes") or []
             if mount.get("type") == "bind"
         ]
+        if name != shape.service and str((service.get("deploy") or {}).get("mode")).startswith("global"):
+            found.append(f"{here}.deploy.mode: a companion never runs twice, and this one would on each node")
         devices = ((service.get("deploy") or {}).get("resources") or {}).get("reservations") or {}
         if devices.get("devices"):
             found.append(f"{here}.deploy.resources.reservations.devices: a swarm knows generic_resources alone")

@@ -1,7 +1,6 @@
 """What a suite's run is worth: exit code, report and coverage must agree before it is green."""
 
 import signal
-from collections.abc import Sequence
 
 import msgspec
 
@@ -9,6 +8,7 @@ from cicd.core.gates import CoverageGate
 from cicd.core.junit import Report
 from cicd.core.performance import Judged
 from cicd.core.pytest_command import EXITS
+from cicd.core.words import counted
 from cicd.errors import CicdError, CoverageTooLow, Interrupted, NoTests, ReportInvalid, TestsFailed, TooSlow
 
 LOOK = "look at the end of the command's own output above"
@@ -22,6 +22,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         seconds: its wall time; `limit` is what it was allowed.
         is_pytest: whether its exit codes are pytest's.
         report: what its tests showed, or why that cannot be read.
+        coverage: what was measured, and what it is held against; the same for `judged`, by load or benchmark tools.
     """
 
     suite: str
@@ -32,6 +33,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     is_pytest: bool
     report: Report | ReportInvalid
     coverage: CoverageGate = CoverageGate()
+    judged: tuple[Judged, ...] = ()
     timed_out: bool = False
     interrupted: bool = False
 
@@ -43,7 +45,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(outcome: Outcome) -> CicdError | None:
     """Why the suite is red; None: it is green. The first reason counts, from the gravest on."""
-    return _ended_early(outcome) or _tests_red(outcome) or _coverage_red(outcome)
+    return judge_tests(outcome) or judge_gates(outcome)
+
+
+def judge_tests(outcome: Outcome) -> CicdError | None:
+    """The same without the gates: what a shard alone can say of a whole suite."""
+    return _ended_early(outcome) or _tests_red(outcome)
+
+
+def judge_gates(outcome: Outcome) -> CicdError | None:
+    """The gates alone: whatever its tests showed."""
+    return _coverage_red(outcome) or _too_slow(outcome)
 
 
 def _ended_early(outcome: Outcome) -> CicdError | None:
@@ -99,15 +111,6 @@ def _tests_red(outcome: Outcome) -> CicdError | None:
     return None
 
 
-def too_slow(suite: str, judged: Sequence[Judged]) -> TooSlow | None:
-    """Why the measures are red; None: they are not."""
-    wrong = [one for one in judged if one.verdict == "failed"]
-    if not wrong:
-        return None
-    more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
-    return TooSlow(f"{suite}: {wrong[0].why}{more}", next_step="make it faster, or change the limit")
-
-
 def _no_tests(outcome: Outcome) -> NoTests:
     return NoTests(
         f"{outcome.suite}: no test was collected",
@@ -132,11 +135,20 @@ def _coverage_red(outcome: Outcome) -> CicdError | None:
         return CoverageTooLow(
             f"{outcome.suite}: {gate.sentence[0].lower()}{gate.sentence[1:]}",
             cause=gate.why,
-            next_step="install pytest-cov beside pytest, or run the command under `coverage run`",
+            next_step="install pytest-cov beside pytest, or run the command under `coverage run`; all jobs of a suite"
+            " must measure the same code",
         )
     return CoverageTooLow(
         f"{outcome.suite}: {gate.sentence[0].lower()}{gate.sentence[1:]}", next_step="test what is not covered yet"
     )
+
+
+def _too_slow(outcome: Outcome) -> TooSlow | None:
+    wrong = [one for one in outcome.judged if one.verdict == "failed"]
+    if not wrong:
+        return None
+    more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
+    return TooSlow(f"{outcome.suite}: {wrong[0].why}{more}", next_step="make it faster, or change the limit")
 
 
 def exit_words(outcome: Outcome) -> str:
@@ -149,11 +161,6 @@ def exit_words(outcome: Outcome) -> str:
     if outcome.is_pytest and code in EXITS:
         return f"pytest ended with {code}: {EXITS[code]}"
     return f"the command ended with {code}"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 test`, `1,200 tests`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def success(outcome: Outcome) -> str:

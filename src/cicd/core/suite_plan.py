@@ -7,16 +7,20 @@ import base64
 import binascii
 import json
 import zlib
+from typing import Annotated
 
 import msgspec
 
+from cicd.core.config import NAME
 from cicd.core.release import digest
 from cicd.core.shards import Assignment
 from cicd.errors import UsageError
 
 SCHEMA = 1
 LARGEST = 32 * 1024 * 1024  # bytes of a plan, unpacked
-LONGEST = 900_000  # characters of its text: outputs of a job have 1 MiB together
+LONGEST = (
+    120_000  # characters of its text: it is an environment variable, and Linux takes no longer one (MAX_ARG_STRLEN)
+)
 
 
 class SuitePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +34,7 @@ class SuitePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         why: it runs, is left out, or has so many shards, in a sentence or two.
     """
 
-    suite: str
+    suite: Annotated[str, msgspec.Meta(pattern=NAME)]
     assignment: Assignment
     inputs: dict[str, str] | None = None
     proof: str = ""
@@ -76,7 +80,7 @@ def plan_text(plan: RunPlan) -> str:
     text = base64.b64encode(zlib.compress(msgspec.json.encode(plan), 9)).decode()
     if len(text) > LONGEST:
         raise UsageError(
-            f"The plan has {len(text):,} characters, and outputs of a job have room for {LONGEST:,}",
+            f"The plan has {len(text):,} characters, and {LONGEST:,} can be handed on",
             cause="the suites have too many files, or too many files are split",
             next_step="plan fewer suites at once",
         )

@@ -5,7 +5,8 @@ import html
 
 from cicd.core.junit import Failure, Report
 from cicd.core.markdown import code, inline, visible
-from cicd.core.suite import Outcome, counted, success
+from cicd.core.suite import Outcome, success
+from cicd.core.words import counted
 from cicd.errors import CicdError
 
 ROWS = 100  # of the table of failures

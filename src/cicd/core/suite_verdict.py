@@ -11,9 +11,9 @@ from cicd.core.flaky import Quarantined, Sorted, sort_failures
 from cicd.core.gates import CoverageGate
 from cicd.core.part import Part, merged
 from cicd.core.receipt import RED, Receipt
-from cicd.core.suite import Outcome, judge, too_slow
+from cicd.core.suite import Outcome, judge_gates, judge_tests
 from cicd.core.suite_plan import SuitePlan
-from cicd.errors import CicdError, CoverageTooLow, SuiteIncomplete, TestsFailed
+from cicd.errors import CicdError, NoTests, SuiteIncomplete, TestsFailed
 
 
 class SuiteVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ def verdict_of(
     sorted_ = _sorted(whole, quarantine, today) if whole else None
     if not chosen:
         return SuiteVerdict(suite=plan.suite, error=proof if isinstance(proof, CicdError) else _missing(plan, [1]))
-    gate = _covered(gate, [lines[shard] for shard in chosen if shard in lines], chosen.values())
+    gate = _covered(gate, lines, list(chosen.values()))
     outcome = _outcome(plan.suite, list(chosen.values()), gate)
     error = _error(list(chosen.values()), proof, sorted_, outcome)
     return SuiteVerdict(
@@ -104,7 +104,10 @@ def _proof(plan: SuitePlan, chosen: Mapping[int, Part], receipts: Sequence[Recei
         return _missing(plan, missing)
     if not receipts and not any(part.is_pytest for part in chosen.values()):
         return None
-    proof = complete(plan.digest, count, receipts)
+    counted = {part.shard: part.attempt for part in chosen.values()}
+    proof = complete(
+        plan.digest, count, [one for one in receipts if counted.get(one.shard, one.attempt) == one.attempt]
+    )
     if isinstance(proof, Incomplete):
         first = proof.gaps[0]
         more = f" (and {len(proof.gaps) - 1} more gaps)" if proof.gaps[1:] else ""
@@ -140,6 +143,7 @@ def _outcome(suite: str, parts: Sequence[Part], gate: CoverageGate) -> Outcome:
         is_pytest=worst.is_pytest,
         report=merged([part.report for part in parts]),
         coverage=gate,
+        judged=tuple(one for part in parts for one in part.judged),
         timed_out=any(part.timed_out for part in parts),
         interrupted=any(part.interrupted for part in parts),
     )
@@ -153,36 +157,57 @@ def _error(
         # A shard that ended early says more than that its receipt is not whole.
         return next((error for part in parts if (error := _own(part))), None) or proof
     own = [error for part in parts if (error := _own(part))]
-    excused = sorted_ is not None and bool(sorted_.excused) and not sorted_.failed
-    if own and not (excused and all(isinstance(error, TestsFailed) for error in own)):
+    if own and not (isinstance(proof, Whole) and sorted_ and excused(proof, sorted_, parts)):
         first = own[0]
         if isinstance(first, TestsFailed) and outcome.report and len(parts) > 1:
-            return judge(msgspec.structs.replace(outcome, coverage=CoverageGate())) or first
+            return judge_tests(outcome) or first
         return first
-    return _coverage_error(outcome) or too_slow(outcome.suite, [one for part in parts for one in part.judged])
+    if not outcome.seen.ran and not own:
+        return judge_tests(outcome)
+    return judge_gates(outcome)
+
+
+def excused(whole: Whole, found: Sorted, parts: Sequence[Part]) -> bool:
+    """Whether all that is red are failures in quarantine, and nothing else: no test that did not run, no other end."""
+    ended = all(part.code in (0, 1) and not part.timed_out and not part.interrupted for part in parts if not part.empty)
+    failed = sum(part.report.failed for part in parts)
+    early = any("ended early" in sentence for sentence in whole.said)
+    return (
+        bool(found.excused)
+        and not found.failed
+        and not whole.errors
+        and ended
+        and not early
+        and (failed == len(found.excused))
+    )
+
+
+def excused_alone(part: Part, receipt: Receipt | None, quarantine: Sequence[Quarantined], today: date) -> bool:
+    """The same for one shard: whether nothing is red in it but failures in quarantine."""
+    if receipt is None or not receipt.red or receipt.errors or not receipt.ended:
+        return False
+    if part.code not in (0, 1) or part.timed_out or part.report.failed != len(receipt.red):
+        return False
+    return not sort_failures(receipt.red, [], quarantine, today).failed
 
 
 def _own(part: Part) -> CicdError | None:
-    """Why a shard alone is red; coverage is the whole suite's."""
-    return None if part.empty else judge(part.outcome)
+    """Why a shard alone is red. Coverage, and whether any test ran at all, are the whole suite's."""
+    found = None if part.empty else judge_tests(part.outcome)
+    return None if isinstance(found, NoTests) and part.shards > 1 and not part.code else found
 
 
-def _covered(gate: CoverageGate, lines: Sequence[Mapping[str, Lines]], parts: Iterable[Part]) -> CoverageGate:
-    if not gate.wanted:
+def _covered(gate: CoverageGate, lines: Mapping[int, Mapping[str, Lines]], parts: Sequence[Part]) -> CoverageGate:
+    if not gate.wanted or gate.why:
         return gate
-    if other := disagreeing(lines):
+    if other := disagreeing(list(lines.values())):
         why = f"the shards measured different code in {', '.join(other[:3])}: is it the same checkout?"
         return msgspec.structs.replace(gate, why=why)
     without = [part for part in parts if not part.empty and part.coverage.found is None]
     if without:
         return msgspec.structs.replace(gate, why=without[0].coverage.why or "a shard measured nothing")
-    found = total(together(lines))
+    unseen = [part.shard for part in parts if not part.empty and part.shard not in lines]
+    if unseen:
+        return msgspec.structs.replace(gate, why=f"shard {unseen[0]} left no coverage report")
+    found = total(together(lines.values()))
     return msgspec.structs.replace(gate, found=found, why="" if found else "no shard measured anything")
-
-
-def _coverage_error(outcome: Outcome) -> CoverageTooLow | None:
-    gate = outcome.coverage
-    if gate.passed:
-        return None
-    sentence = f"{outcome.suite}: {gate.sentence[0].lower()}{gate.sentence[1:]}"
-    return CoverageTooLow(sentence, cause=gate.why, next_step="test what is not covered yet")

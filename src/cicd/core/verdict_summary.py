@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from cicd.core.flaky import rate
 from cicd.core.history import History
 from cicd.core.markdown import code, inline, table
-from cicd.core.suite import counted
 from cicd.core.suite_summary import suite_summary
 from cicd.core.suite_verdict import SuiteVerdict
+from cicd.core.words import counted
 
 MOST = 30  # flaky or quarantined tests that are listed
 

@@ -544,6 +544,9 @@ def earlier_receipt(plan: Plan) -> dict[str, Any] | None:
     return found
 
 
+ONCE = {"reruns": 0, "times": 1}  # what a test that was run once does not say
+
+
 def merged(earlier: dict[str, Any] | None, receipt: dict[str, Any]) -> dict[str, Any]:
     """One receipt of two sessions."""
     if earlier is None:
@@ -554,7 +557,10 @@ def merged(earlier: dict[str, Any] | None, receipt: dict[str, Any]) -> dict[str,
     for nodeid, test in receipt["ran"].items():
         if nodeid in tests:
             grave = max(tests[nodeid], test, key=lambda one: GRAVITY[one["outcome"]])
-            test = {**grave, **{name: tests[nodeid][name] + test[name] for name in ("reruns", "times")}}
+            test = {
+                **grave,
+                **{name: tests[nodeid].get(name, least) + test.get(name, least) for name, least in ONCE.items()},
+            }
         tests[nodeid] = test
     totals = {name: earlier["seconds"][name] + receipt["seconds"][name] for name in receipt["seconds"]}
     lists = {name: earlier[name] + receipt[name] for name in ("collected", "deselected", "others")}

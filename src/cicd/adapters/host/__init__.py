@@ -164,6 +164,12 @@ class Host(Protocol):
     def locked(self, path: Path, holder: bytes) -> AbstractContextManager[Hold]:
         """Hold a lock; who holds it lets go when he dies. Raises Held at once if somebody has it, OSError."""
 
+    def is_held(self, path: Path) -> bool:
+        """Whether somebody holds this lock, seen without asking for it: that could be in the way of a run that begins.
+
+        False where it cannot be seen: that machine is no Linux.
+        """
+
     def reach(self, address: str) -> str:
         """`host:port` of this machine that leads to a `host:port` as that machine knows it."""
 

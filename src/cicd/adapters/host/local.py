@@ -14,6 +14,8 @@ from cicd.adapters import process
 from cicd.adapters.host import Fenced, Held, Hold, Look, Piece
 from cicd.adapters.process import Completed
 
+LOCKS = Path("/proc/locks")  # `1: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF`: proc_locks(5)
+
 
 @dataclass(frozen=True)
 class LocalHost:
@@ -185,6 +187,14 @@ class LocalHost:
             file.write(holder)
             file.flush()
             yield _Here()
+
+    def is_held(self, path: Path) -> bool:
+        try:
+            number, lines = str(path.stat().st_ino), LOCKS.read_text(encoding="ascii").splitlines()
+        except OSError:
+            return False
+        held = (line.split() for line in lines)
+        return any(entry[1] == "FLOCK" and entry[-3].rpartition(":")[2] == number for entry in held if len(entry) > 5)
 
     def reach(self, address: str) -> str:
         return address

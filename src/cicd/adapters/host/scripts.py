@@ -246,6 +246,14 @@ def free(path: Path) -> str:
     return strict(f'for each in {folders}; do [ -e "$each" ] || continue; df -Pk "$each"; exit; done')
 
 
+def is_held(path: Path) -> str:
+    """Says `held` if it is: proc_locks(5). One who waits has `->` before his `FLOCK`."""
+    return strict(
+        f"number=$(stat -L -c %i {absolute(path)} 2>/dev/null) && [ -r /proc/locks ] || exit 0",
+        'grep "^[0-9]*: FLOCK " /proc/locks | grep -qF ":$number " && echo held; :',
+    )
+
+
 def hold(path: Path, size: int, mark: str) -> str:
     """Takes what the lock's holder says from stdin, and holds it until stdin ends. Tells with the mark how it went."""
     there = absolute(path)

@@ -219,6 +219,9 @@ class SshHost:
             self._require(heard, path)
             yield _There(session)
 
+    def is_held(self, path: Path) -> bool:
+        return self._do(scripts.is_held(path), path).strip() == b"held"
+
     def reach(self, address: str) -> str:
         return f"127.0.0.1:{self._connection.forward(address)}"
 

@@ -86,11 +86,18 @@ class Nginx:
 
     def drain(self, addresses: Sequence[str], within: float) -> Drained:
         started = time.monotonic()
-        while leaving := {worker.pid for worker in self.program.workers() if worker.leaving}:
+        while (leaving := self._leaving()) is None or leaving:
             if time.monotonic() - started > within:
-                return Drained(time.monotonic() - started, self.program.connections(leaving, addresses[0]))
+                return Drained(time.monotonic() - started, self.program.connections(leaving or set(), addresses[0]))
             time.sleep(0.05)
         return Drained(time.monotonic() - started, 0)
+
+    def _leaving(self) -> set[int] | None:
+        """The workers that only end what they had begun; None where they cannot be seen though nginx runs."""
+        workers = self.program.workers()
+        if not workers and self.program.runs():
+            return None
+        return {worker.pid for worker in workers if worker.leaving}
 
     def runs(self) -> bool:
         return self.program.runs()

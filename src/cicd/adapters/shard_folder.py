@@ -1,0 +1,57 @@
+"""The folder that a shard leaves for the verdict, and what pytest is told to run of the suite."""
+
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+
+from cicd.core.part import Part, part_text
+from cicd.core.pytest_command import Command, with_options
+from cicd.core.receipt import Receipt, read_receipt
+from cicd.core.suite_plan import for_plugin
+from cicd.core.suite_run import ShardRun, SuiteRun
+from cicd.errors import ReportInvalid, UsageError
+
+PLUGIN = Path(__file__).resolve().parents[1] / "pytest_plugin"
+PART, RECEIPT, COVERAGE = "part.json", "receipt.json", "coverage.json"
+
+
+def make_folder(run: SuiteRun) -> Path:
+    """An empty folder for what a run leaves: the shard's, or one of its own. Raises UsageError."""
+    try:
+        if run.shard is None:
+            run.temp.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(prefix="cicd-suite-", dir=run.temp))
+        shutil.rmtree(run.shard.folder, ignore_errors=True)
+        run.shard.folder.mkdir(parents=True)
+        return run.shard.folder
+    except OSError as error:
+        raise UsageError(
+            f"The job's temp folder cannot be used: {error}", next_step="set RUNNER_TEMP to a folder of your own"
+        ) from error
+
+
+def taking_part(shard: ShardRun, command: Command, env: dict[str, str]) -> Command:
+    """The command such that pytest runs this shard alone; other runners find its number in their environment."""
+    file = shard.folder / "plan.json"
+    file.write_text(for_plugin(shard.plan, shard.number, shard.attempt, str(shard.folder / RECEIPT)))
+    env["CICD_SHARD_PLAN"] = str(file)
+    env["CICD_SHARD"], env["CICD_SHARDS"] = str(shard.number), str(shard.plan.assignment.shards)
+    env["PYTHONPATH"] = ":".join(filter(None, (str(PLUGIN), env.get("PYTHONPATH"))))
+    if command.pytest is None:  # such as `make test`, which may come to pytest
+        env["PYTEST_ADDOPTS"] = f"{env.get('PYTEST_ADDOPTS', '')} {shlex.join(['-p', 'cicd_shard'])}".strip()
+        return command
+    return with_options(command, ["-p", "cicd_shard"])
+
+
+def receipt_of(shard: ShardRun) -> Receipt | None:
+    """What pytest has left; None for nothing that can be read."""
+    try:
+        return read_receipt((shard.folder / RECEIPT).read_bytes(), RECEIPT)
+    except (OSError, ReportInvalid):
+        return None
+
+
+def leave(shard: ShardRun, part: Part) -> None:
+    """Write the part into the folder."""
+    (shard.folder / PART).write_bytes(part_text(part))
