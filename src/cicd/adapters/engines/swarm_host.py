@@ -15,11 +15,11 @@ import msgspec
 from cicd.adapters.docker import Container
 from cicd.adapters.engines.compose import ComposeEngine, port_in
 from cicd.adapters.engines.compose_network import made_network
-from cicd.adapters.routers.nginx_conf import Manner
+from cicd.adapters.routers.nginx_conf import KEEPALIVE, Manner
 from cicd.adapters.routers.nginx_container import NginxContainer
 from cicd.adapters.swarm import Swarm
-from cicd.core.compose import Model, shape
-from cicd.core.compose_files import file_text, in_slot
+from cicd.core.compose import Model, Shape, shape
+from cicd.core.compose_files import Network, file_text, in_slot
 from cicd.core.plan import SLOTS
 from cicd.core.release import Record
 from cicd.core.stack_file import (
@@ -64,6 +64,11 @@ class SwarmHost(ComposeEngine):
             made = self._resolved(record, f"slot-{name}", self._in_slot(record, spread, parts, slot, network))
             files |= self._stacks(record, settings, name, made)
         return files
+
+    def _base(self, record: Record, model: Model, parts: Shape, network: Network) -> dict[str, Any]:
+        file = super()._base(record, model, parts, network)
+        file["services"][record.deploy.service]["sysctls"] = KEEPALIVE
+        return file
 
     def _resolved(self, record: Record, name: str, slot: dict[str, Any]) -> dict[str, Any]:
         """A slot whose env files Compose has read, which no stack reads as it does."""

@@ -59,14 +59,12 @@ $named
     server {
         listen $listen;
         add_header X-Cicd-Release $$cicd_release always;
-        location / {
-            proxy_pass http://$$cicd_slot;
-            proxy_http_version 1.1;
-            proxy_set_header Host $$http_host;
-            proxy_set_header Upgrade $$http_upgrade;
-            proxy_set_header Connection $$cicd_connection;
+        proxy_http_version 1.1;
+        proxy_set_header Host $$http_host;
+        proxy_set_header Upgrade $$http_upgrade;
+        proxy_set_header Connection $$cicd_connection;
 $manner
-        }
+        location / { proxy_pass http://$$cicd_slot;$again }
     }
 }
 """)
@@ -76,9 +74,11 @@ $manner
 # on; `keepalive 0` would be said to these alone, for older ones refuse it.
 NAMED = string.Template("""\
     error_log $folder/error.log warn;
-    resolver 127.0.0.11 valid=1s ipv6=off;
+    resolver $resolver valid=1s ipv6=off;
     resolver_timeout 1s;
     proxy_connect_timeout 1s;
+    proxy_socket_keepalive on;
+    map "$$content_length$$http_transfer_encoding $$upstream_addr" $$cicd_again { default ''; "~^0? (.*, )?($slots)$$" yes; }
 $upstreams
     server {
         listen $look;
@@ -90,21 +90,38 @@ $upstreams
 RESOLVED = string.Template("""\
     upstream $slot { zone $slot 256k; server $address resolve fail_timeout=2s; keepalive_requests 1; }""")
 
+# A request that should go on to the next task gets 502 if nginx has looked the tasks up anew since it came: it has nobody
+# to ask, and writes the slot for an address. When a machine is lost that is no rare case, and the request begins again,
+# once; not one with a body, of which a part may be gone.
+AGAIN = """ error_page 502 = @again; }
+        location @again {
+            if ($cicd_again = '') { return 502; }
+            proxy_pass http://$cicd_slot;"""
+# A request that a lost machine has already goes to another task when that is missed: after 2 s of silence the machine is
+# asked 4 times, 1 s apart. These are settings of the router's container, and of its connections to tasks alone; only a
+# machine answers them, so that one which works long on a request has the time that it needs.
+# https://docs.kernel.org/networking/ip-sysctl.html
+KEEPALIVE = {
+    "net.ipv4.tcp_keepalive_time": "2",
+    "net.ipv4.tcp_keepalive_intvl": "1",
+    "net.ipv4.tcp_keepalive_probes": "4",
+}
+
 # The first to meet users: what they claim of themselves is not believed, and slow ones do not hold the application up.
 IN_FRONT = """\
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Request-ID $request_id;"""
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header X-Request-ID $request_id;"""
 
 # Behind a proxy of the project's own, which has its own limits and buffers: nothing is added to them.
 BEHIND = """\
-            proxy_set_header X-Forwarded-For $cicd_for;
-            proxy_set_header X-Forwarded-Proto $cicd_proto;
-            proxy_set_header X-Request-ID $cicd_request;
-            proxy_buffering off;
-            proxy_request_buffering off;
-            proxy_read_timeout 1d;
-            proxy_send_timeout 1d;"""
+        proxy_set_header X-Forwarded-For $cicd_for;
+        proxy_set_header X-Forwarded-Proto $cicd_proto;
+        proxy_set_header X-Request-ID $cicd_request;
+        proxy_buffering off;
+        proxy_request_buffering off;
+        proxy_read_timeout 1d;
+        proxy_send_timeout 1d;"""
 
 # Upstream keep-alive must end before the application's own, or nginx may send into a connection that just closed.
 UPSTREAM = string.Template("""\
@@ -125,6 +142,7 @@ class Manner(msgspec.Struct, frozen=True):
         user: that its workers work as; empty for the one who starts it.
         named: where slots are known by a name: `name:port` by the slot.
         look: with these, `host:port` where nobody but this machine asks it to ask one: /SLOT/path, /IP:PORT/path.
+        resolver: with these, `host:port` of the name server, which is Docker's.
     """
 
     listen: str
@@ -132,6 +150,7 @@ class Manner(msgspec.Struct, frozen=True):
     user: str = ""
     named: Mapping[str, str] = {}
     look: str = ""
+    resolver: str = "127.0.0.11"
 
 
 def main(folder: Path, active: str, manner: Manner) -> str:
@@ -145,12 +164,14 @@ def main(folder: Path, active: str, manner: Manner) -> str:
         manner=BEHIND if manner.behind else IN_FRONT,
         level="crit" if manner.named else "warn",  # else a line each second says that nothing is in a slot
         named=_named(folder, manner) if manner.named else "",
+        again=AGAIN if manner.named else "",
     )
 
 
 def _named(folder: Path, manner: Manner) -> str:
     upstreams = "\n".join(RESOLVED.substitute(slot=slot, address=name) for slot, name in manner.named.items())
-    return NAMED.substitute(folder=folder, upstreams=upstreams, look=manner.look, slots="|".join(manner.named))
+    slots = "|".join(manner.named)
+    return NAMED.substitute(folder=folder, upstreams=upstreams, look=manner.look, slots=slots, resolver=manner.resolver)
 
 
 def active(shares: Sequence[Share], named: Collection[str] = ()) -> str:
