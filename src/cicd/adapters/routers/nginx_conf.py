@@ -78,7 +78,10 @@ NAMED = string.Template("""\
     resolver_timeout 1s;
     proxy_connect_timeout 1s;
     proxy_socket_keepalive on;
-    map "$$content_length$$http_transfer_encoding $$upstream_addr" $$cicd_again { default ''; "~^0? (.*, )?($slots)$$" yes; }
+    map "$$content_length$$http_transfer_encoding $$upstream_addr" $$cicd_again {
+        default '';
+        "~^0? (.*, )?($slots)$$" yes;
+    }
 $upstreams
     server {
         listen $look;
@@ -88,18 +91,20 @@ $upstreams
         location ~ "^/([0-9.]+:[0-9]+)(/.*)$$" { proxy_pass http://$$1$$2$$is_args$$args; }
     }""")
 RESOLVED = string.Template("""\
-    upstream $slot { zone $slot 256k; server $address resolve fail_timeout=2s; keepalive_requests 1; }""")
+    upstream $slot { zone $slot 256k; server $address resolve fail_timeout=2s; keepalive_requests 1; }
+    upstream $slot-any { zone $slot-any 256k; server $address resolve max_fails=0; keepalive_requests 1; }""")
 
-# A request that should go on to the next task gets 502 if nginx has looked the tasks up anew since it came: it has nobody
-# to ask, and writes the slot for an address. When a machine is lost that is no rare case, and the request begins again,
-# once; not one with a body, of which a part may be gone.
+# nginx gives 502, with the slot for an address, to a request that it has nobody to ask for: to one that should go on to
+# the next task when those were looked up anew since it came (https://github.com/nginx/nginx/issues/1656), and to all
+# for 2 s when each task took no connection for a moment. It begins again then, once, and each task may be asked; not
+# one with a body, of which a part may be gone.
 AGAIN = """ error_page 502 = @again; }
         location @again {
             if ($cicd_again = '') { return 502; }
-            proxy_pass http://$cicd_slot;"""
-# A request that a lost machine has already goes to another task when that is missed: after 2 s of silence the machine is
-# asked 4 times, 1 s apart. These are settings of the router's container, and of its connections to tasks alone; only a
-# machine answers them, so that one which works long on a request has the time that it needs.
+            proxy_pass http://$cicd_slot-any;"""
+# A request that a lost machine has goes to another task when that is missed: after 2 s of silence the machine is asked
+# 4 times, 1 s apart. These are settings of the router's container, and of its connections to tasks alone; the machine's
+# kernel answers them, so that a task may work as long on a request as it needs.
 # https://docs.kernel.org/networking/ip-sysctl.html
 KEEPALIVE = {
     "net.ipv4.tcp_keepalive_time": "2",
