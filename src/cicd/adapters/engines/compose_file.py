@@ -20,11 +20,13 @@ from cicd.core.compose import (
     port_of,
     problems,
     relative_paths,
+    several,
     shape,
     unbuilt,
     with_env_files,
 )
 from cicd.core.release import digest, redact
+from cicd.core.stack_file import stack_problems
 from cicd.errors import CommandFailed, ConfigError
 
 IMAGE = "cicd.invalid/image"  # stands for the release's image until it is named
@@ -58,11 +60,12 @@ def read_layout(
     found = _shape(source, public)
     model = asked.result() if asked else {}
     shared = _shared(public, found)
+    over_nodes = ["swarm"] if source.deploy.engine == "swarm" else []  # they are made otherwise there
     paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
     shipped = {path: _digest_of(path) for path in paths if is_in_git(source.folder, path)}
     return Layout(
         manifest=digest([public, _contents(source.folder, public)]),
-        services=digest([shared, _contents(source.folder, shared)]),
+        services=digest([shared, _contents(source.folder, shared), *over_nodes]),
         model=model,
         shipped=shipped,
         led={path: path.relative_to(source.folder.resolve()) for path in paths - shipped.keys()},
@@ -83,12 +86,8 @@ def read_model(
             next_step="take `profiles` from it, or name one with COMPOSE_PROFILES under `deploy.env`",
         )
     found = _shape(source, model)
-    wrong = problems(
-        model,
-        found,
-        port_of(model["services"][found.service], source.deploy.port),
-        swarm=source.deploy.engine == "swarm",
-    )
+    wrong = problems(model, found, port_of(model["services"][found.service], source.deploy.port))
+    wrong += stack_problems(model, found) if source.deploy.engine == "swarm" else several(model, found)
     if wrong:
         raise ConfigError(
             f"The compose files of `{source.environment}` cannot be deployed: {'; '.join(wrong)}",
