@@ -77,7 +77,7 @@ class Health(_Section, frozen=True):
     status: Annotated[int, msgspec.Meta(ge=100, le=599)] = 200
     successes: Positive = 3
     within: Duration = 60
-    interval: Duration = 0.05
+    interval: Duration = 0.1
     release_header: str = ""
 
 
