@@ -107,8 +107,9 @@ def test_a_service_without_docker() -> None:
     assert config.deploy.requirements == ["requirements.txt"]
     assert config.environments["production"].approval == "required"
     jobs = yaml.safe_load(made.files[PIPELINE])["jobs"]
-    assert list(jobs) == ["test", "dev", "staging", "production"]
-    assert jobs["production"]["needs"] == ["dev", "staging"]
+    assert list(jobs) == ["pipeline"]
+    assert list(jobs["pipeline"]["secrets"]) == ["DEV_ENV", "STAGING_ENV", "PRODUCTION_ENV"]
+    assert len(made.files[PIPELINE].splitlines()) <= 15
     assert any("DATABASE_URL" in sentence for sentence in made.open)
 
 
@@ -123,7 +124,9 @@ def test_a_service_in_containers() -> None:
         "dev": ["docker-compose.dev.yml"],
         "production": ["docker-compose.prod.yml"],
     }
-    assert list(yaml.safe_load(made.files[PIPELINE])["jobs"]) == ["test", "build", "dev", "production"]
+    jobs = yaml.safe_load(made.files[PIPELINE])["jobs"]
+    assert list(jobs) == ["build", "pipeline"]
+    assert jobs["pipeline"]["with"] == {"image": "${{ needs.build.outputs.image }}", "environments": '["production"]'}
     assert "engine: compose" not in starter(survey(**files), "process").files[CONFIG]
 
 

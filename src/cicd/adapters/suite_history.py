@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -45,8 +45,21 @@ def tracked(folder: Path) -> list[str]:
     try:
         said = output(["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
     except CommandFailed:
-        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.py"))
+        return sorted(_walked(folder))
     return sorted(name for name in said.decode("utf-8", "surrogateescape").split("\0") if name)
+
+
+def _walked(folder: Path) -> Iterator[str]:
+    """Files below a folder; none of environments, caches and what is hidden, but for .github."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if (not name.startswith(".") or name == ".github")
+            and name not in ("node_modules", "__pycache__")
+            and not os.path.exists(os.path.join(place, name, "pyvenv.cfg"))
+        ]
+        yield from (str((Path(place) / name).relative_to(folder)) for name in names)
 
 
 def trees(folder: Path, paths: Sequence[str]) -> dict[str, str] | str:

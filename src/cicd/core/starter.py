@@ -22,7 +22,8 @@ from cicd.core.survey import (
 CONFIG, PIPELINE, ROLLBACK = ".github/cicd.yml", ".github/workflows/pipeline.yml", ".github/workflows/rollback.yml"
 PORTS = {"dev": 8100, "staging": 8200, "production": 8300}
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
-PERMISSIONS = "contents: write, deployments: write, actions: read, checks: read, statuses: read, attestations: read"
+DEPLOYING = "contents: write, deployments: write, actions: read, statuses: read, attestations: read, packages: read"
+REPORTING = "checks: write, pull-requests: write"
 
 
 class Starter(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +68,7 @@ def starter(survey: Survey, engine: str = "") -> Starter:
     if deployment.engine:
         sections += ["\n".join(["deploy:", *(f"  {line}" for line in deployment.lines)])]
         sections += ["\n".join(["environments:", *(f"  {line}" for line in deployment.environments)])]
-    files = {CONFIG: "\n\n".join(sections) + "\n", PIPELINE: _pipeline(bool(tests), deployment)}
+    files = {CONFIG: "\n\n".join(sections) + "\n", PIPELINE: _pipeline(deployment)}
     if deployment.engine:
         files[ROLLBACK] = _rollback(deployment)
         left.append("Environments `staging` and `production` need reviewers on GitHub: Settings → Environments")
@@ -87,7 +88,7 @@ def _tests(survey: Survey, found: list[str], left: list[str]) -> list[str]:
         found.append(f"services: {', '.join(f'{name} {version}'.strip() for name, version in needed.items())}")
     groups = suites(survey)
     if not groups:
-        left.append("No tests were found: add `suites:` when there are some, and the job `test` to the pipeline")
+        left.append("No tests were found: add `suites:` when there are some; until then the pipeline proves nothing")
         return sections
     if "pytest" not in packages(survey):
         left.append("pytest is in no requirement file, and the suites need it: requirements-dev.txt is found by name")
@@ -176,44 +177,31 @@ def _by_process(survey: Survey, found: list[str], left: list[str]) -> Deployment
     return Deployment(engine="process", lines=tuple(lines), environments=tuple(environments))
 
 
-def _pipeline(tested: bool, deployment: Deployment) -> str:
+def _pipeline(deployment: Deployment) -> str:
     """The caller's workflow."""
     lines = ["name: pipeline", "on: {push: {branches: [main]}, pull_request: {}}", "permissions: {}", "jobs:"]
-    test = ["uses: org/cicd/.github/workflows/test.yml@v1", "permissions: {contents: read}"]
-    lines += _job("test", test) if tested else []
-    before = ["test"] if tested else []
-    if not deployment.engine:
-        return "\n".join(lines if tested else [*lines[:-1], "jobs: {}"]) + "\n"
-    pushed = "if: github.event_name == 'push'"
-    image = ""
-    if deployment.image:
-        build = [f"needs: {_needs(before)}"] if before else []
-        build += [pushed, "uses: org/cicd/.github/workflows/ci.yml@v1"]
-        build += ["permissions: {contents: read, packages: write, id-token: write, attestations: write}"]
-        lines += _job("build", [*build, f"with: {{image: {deployment.image}}}"])
-        before, image = [*before, "build"], "${{ needs.build.outputs.image }}"
-    runner = "" if deployment.engine == "compose" else "runner: '\"self-hosted\"'"
     names = [line.partition(":")[0] for line in deployment.environments]
-    for name, short in (("dev", "dev"), ("staging", "stage"), ("production", "prod")):
-        if name not in names:
-            continue
-        about = [f"needs: {_needs(before)}"] if before else []
-        about += [pushed] if not image else []
-        given = ", ".join(filter(None, [f'image: "{image}"' if image else "", runner]))
-        about += [f"uses: org/cicd/.github/workflows/deploy-{short}.yml@v1", f"permissions: {{{PERMISSIONS}}}"]
-        about += [f"with: {{{given}}}"] if given else []
-        lines += _job(name, [*about, f'secrets: {{APP_ENV: "${{{{ secrets.{name.upper()}_ENV }}}}"}}'])
-        before = ["build", name] if deployment.image else [names[0], *([name] if name != names[0] else [])]
-        image = image or f"${{{{ needs.{names[0]}.outputs.image }}}}"
-    return "\n".join(lines) + "\n"
+    if not names:
+        test = ["uses: org/cicd/.github/workflows/test.yml@v1", f"permissions: {{contents: read, {REPORTING}}}"]
+        return "\n".join([*lines, *_job("test", test)]) + "\n"
+    build, image = list[str](), ""
+    if deployment.image:
+        about = ["uses: org/cicd/.github/workflows/ci.yml@v1", "if: github.event_name != 'pull_request'"]
+        about += ["permissions: {contents: read, packages: write, id-token: write, attestations: write}"]
+        build = _job("build", [*about, f"with: {{image: {deployment.image}}}"])
+        image = "${{ needs.build.outputs.image }}"
+    given = [f'image: "{image}"'] if image else ["deploy-runner: '\"self-hosted\"'"]
+    later = [name for name in ("staging", "production") if name in names]
+    given += [f"environments: '{json.dumps(later)}'"] if len(later) < 2 else []
+    about = ["needs: build", "if: ${{ !cancelled() && !failure() }}"] if image else []
+    about += ["uses: org/cicd/.github/workflows/pipeline.yml@v1", f"permissions: {{{DEPLOYING}, {REPORTING}}}"]
+    about += [f"with: {{{', '.join(given)}}}", "secrets:"]
+    about += [f"  {name.upper()}_ENV: ${{{{ secrets.{name.upper()}_ENV }}}}" for name in names]
+    return "\n".join([*lines, *build, *_job("pipeline", about)]) + "\n"
 
 
 def _job(name: str, lines: list[str]) -> list[str]:
     return [f"  {name}:", *(f"    {line}" for line in lines)]
-
-
-def _needs(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
 def _rollback(deployment: Deployment) -> str:
