@@ -46,6 +46,7 @@ LOCAL = {
 
 EPILOG = """examples:
   bin/cicd demo                               watch a service go dev → staging → production, and back
+  bin/cicd init                               write a repository's config and workflows
   bin/cicd run-suite --run 'pytest -q'        run tests and see the report
   bin/cicd promote --environment staging --image sha256:… --dry-run
   bin/cicd status                             what runs where, and what one could go back to
@@ -58,6 +59,7 @@ Every option may also come from a variable: CICD_INPUT_ENVIRONMENT=staging is --
 Exit codes are listed in docs/reference.md; 3 is a bug in cicd."""
 
 
+HELD = ("token", "ssh_key", "known_hosts")  # inputs that the runner has for whoever needs them
 FLAG: dict[str, Any] = {"nargs": "?", "const": "true"}  # `--dry-run` alone is `--dry-run true`
 
 
@@ -198,7 +200,7 @@ def main(arguments: Sequence[str]) -> int:
         for entry in input_fields(command):
             if entry.metadata["secret"]:
                 runner.mask(getattr(inputs, entry.name))
-        runner.ssh_key, runner.known_hosts = (getattr(inputs, name, "") for name in ("ssh_key", "known_hosts"))
+        runner.token, runner.ssh_key, runner.known_hosts = (getattr(inputs, name, "") for name in HELD)
         result: Result = importlib.import_module(MODULES[command.name]).main(inputs, runner)
     except CicdError as error:
         result = refusal(error)

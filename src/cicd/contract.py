@@ -70,7 +70,11 @@ READ_LOCK = Permission("contents: read", "the lock, and how commits stand to eac
 APPROVALS = Permission("actions: read", "the environment's protection, and who approved")
 ISSUES = Permission("issues: write", "the issue that asks for an approval")
 ATTESTED = Permission("attestations: read", "where the config has `attestation:`")
+PACKAGES = Permission("packages: read", "the image, where GitHub's registry has it and it is private")
 CHECKS = Permission("checks: read` and `statuses: read", "where the config has `checks:`")
+CHECK_RUN = Permission("checks: write", "with `publish`: the check run")
+COMMENT = Permission("pull-requests: write", "with `publish`: the comment")
+LEFT = Permission("actions: read", "with the id of a run as `publish`: what it has left")
 
 VARIABLES = {
     "CICD_TARGET": "Folder of all targets on this machine: releases, journals, images. Empty: `$XDG_STATE_HOME/cicd`,"
@@ -91,6 +95,8 @@ VARIABLES = {
     "GITHUB_RUN_ID": "The run, with `GITHUB_RUN_ATTEMPT` and `GITHUB_JOB`: whose approval counts, who holds a lock.",
     "GITHUB_SHA": "The commit where `sha` is empty.",
     "GITHUB_EVENT_NAME": "What started the run: an issue is approved by a run that somebody started by hand.",
+    "GITHUB_EVENT_PATH": "The pull request that a verdict is published for, with `GITHUB_REF` and"
+    " `GITHUB_WORKFLOW_REF`; with `GITHUB_BASE_REF` where a change began, for its lines and its measures.",
     "GITHUB_ACTOR": "Who locks, promotes or rolls back, for the record.",
     "GITHUB_ACTIONS": "`true` in a workflow: outputs, annotations and the summary go to the files that `GITHUB_OUTPUT`,"
     " `GITHUB_ENV`, `GITHUB_PATH` and `GITHUB_STEP_SUMMARY` name.",
@@ -145,6 +151,7 @@ class RunSuite:
     junit: str = given("Path of the JUnit report that the command writes; empty: pytest is told to write one.")
     coverage: str = given("Least line coverage in percent; empty: the config's gate; `none`: not measured.")
     timeout: str = given("Minutes after which the command is ended; empty: the config's, else 60.")
+    workers: str = given("How many of pytest-xdist's workers, or `auto`; empty: the config's, else 1.")
     plan: str = given(
         "`true`: plan the suites named in `suite` (empty: all of the config) and run none; else the plan to follow,"
         " which such a step has given."
@@ -152,6 +159,11 @@ class RunSuite:
     shard: str = given("Which part of the plan's suite to run, such as `2/4`.")
     parts: str = given("Folder with the parts that all jobs of the plan have left: give the verdict.")
     history: str = given("Folder in which times, proofs and flaky tests are kept from run to run; empty: nowhere.")
+    publish: str = given(
+        "`true`: the verdict also becomes a check run, and a comment of the pull request; the id of a finished run:"
+        " publish what that one could not, because a fork's token may write nothing."
+    )
+    token: str = given("Token with which it is published; no step in which tests run needs it.", secret=True)
 
 
 @dataclass(frozen=True)
@@ -273,6 +285,19 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Init:
+    """Look at a repository, and write its config and the workflows that call cicd's."""
+
+    engine: str = given(
+        "How it is deployed; empty: `compose` where there is a Dockerfile and a compose file, else `process`.",
+        choices=("", "process", "compose"),
+    )
+    force: str = given("Write over files that are there.", "false", choices=("false", "true"))
+    dry_run: str = given("Say what would be written, write nothing.", "false", choices=("false", "true"))
+    working_directory: str = directory_input()
+
+
+@dataclass(frozen=True)
 class Parity:
     """Say in which settings environments differ, by their compose files and the config."""
 
@@ -363,24 +388,45 @@ COMMANDS = {
                 Output("coverage", "Line coverage in percent, if it was measured."),
                 Output("junit", "Path of the JUnit report."),
                 Output("plan", "With `plan: true`: the plan, to be handed to all jobs of the run."),
-                Output("matrix", "With `plan: true`: the jobs, as a JSON list of `suite` and `shard`."),
+                Output(
+                    "matrix",
+                    "With `plan: true`: the jobs, a JSON list of `suite`, `shard`, `part`, and `depth` for checkout.",
+                ),
                 Output("part", "With a plan: folder of what this job leaves for the verdict."),
+                Output(
+                    "report",
+                    "With `parts`: folder with report.html, junit.xml, and coverage.lcov where it is measured.",
+                ),
+                Output("handover", "With `publish`: folder that another run publishes; empty: it is published."),
             ),
             "actions/run-suite",
+            (CHECK_RUN, COMMENT, LEFT),
         ),
-        Command("promote", Promote, RELEASE_OUTPUTS, "actions/promote", (LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED)),
-        Command("approve", Approve, RELEASE_OUTPUTS, permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED, ISSUES)),
+        Command(
+            "promote",
+            Promote,
+            RELEASE_OUTPUTS,
+            "actions/promote",
+            (LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED, PACKAGES),
+        ),
+        Command(
+            "approve",
+            Approve,
+            RELEASE_OUTPUTS,
+            permissions=(LOCK, LEDGER, APPROVALS, CHECKS, ATTESTED, PACKAGES, ISSUES),
+        ),
         Command("rollback", Rollback, RELEASE_OUTPUTS, "actions/rollback", (LOCK, LEDGER, APPROVALS)),
         Command("recover", Recover, permissions=(LOCK, LEDGER)),
-        Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS)),
+        Command("doctor", Doctor, permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS, PACKAGES)),
         Command("build", Build, (Output("image", "The image by digest: the bare `sha256:…`."),)),
         Command(
             "plan",
             Plan,
             (Output("plan", "The plan's hash, which binds the approval to what was approved."),),
-            permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS),
+            permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS, PACKAGES),
         ),
         Command("status", Status, permissions=(READ_LOCK, READ_LEDGER)),
+        Command("init", Init, (Output("files", "Paths of the files that were written, with spaces between."),)),
         Command("parity", Parity, (Output("differences", "In how many settings, secret ones left out, they differ."),)),
         Command("lock", Lock, permissions=(LOCK, READ_LEDGER)),
         Command("unlock", Unlock, permissions=(LOCK, READ_LEDGER)),

@@ -35,6 +35,10 @@ cicd plan --environment staging --image "$IMAGE"             what would happen, 
     "status": """\
 cicd status
 cicd status --json""",
+    "init": """\
+cicd init --dry-run                                          what it found, and the files that it would write
+cicd init
+cicd init --engine process                                   releases run without Docker""",
     "parity": """\
 cicd parity                                                  in which settings environments differ
 cicd parity --environments "staging production" --fail-on versions""",

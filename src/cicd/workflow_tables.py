@@ -18,7 +18,7 @@ def workflows_section(texts: Mapping[str, str], generic: str) -> str:
         texts: path → text.
         generic: the one of which those whose names begin alike are copies; of these only the difference is told.
     """
-    values = {path: yaml.safe_load(text) for path, text in texts.items()}
+    values = {path: value for path, text in texts.items() if is_reusable(value := yaml.safe_load(text))}
     original = call_of(values[generic])
     parts = []
     for path, value in sorted(values.items()):
@@ -27,6 +27,12 @@ def workflows_section(texts: Mapping[str, str], generic: str) -> str:
         head = [f"### {name}", f"`uses: org/cicd/{path}@v1`"]
         parts += [*head, difference(call, original, generic) if copy else tables(call), permissions_line(value)]
     return "\n\n".join(parts)
+
+
+def is_reusable(workflow: Mapping[Any, Any]) -> bool:
+    """Whether others can call it; the rest is for this repository alone."""
+    triggers = workflow.get("on", workflow.get(True))
+    return isinstance(triggers, dict) and "workflow_call" in triggers
 
 
 def call_of(workflow: Mapping[Any, Any]) -> dict[str, Any]:
@@ -69,13 +75,15 @@ def difference(call: Mapping[str, Any], original: Mapping[str, Any], generic: st
 
 def permissions_line(workflow: Mapping[Any, Any]) -> str:
     """The permissions that a calling job has to give: the union of those of its jobs."""
-    return "`permissions: {" + ", ".join(f"{scope}: {level}" for scope, level in permissions(workflow).items()) + "}`"
+    line = "`permissions: {" + ", ".join(f"{scope}: {level}" for scope, level in permissions(workflow).items()) + "}`"
+    taking = [job["name"] for job in workflow["jobs"].values() if "permissions" not in job]
+    return line + (f"; {', '.join(taking)} uses what more there is" if taking else "")
 
 
 def permissions(workflow: Mapping[Any, Any]) -> dict[str, str]:
-    """Of all jobs together: scope → the highest level."""
+    """Of all jobs together: scope → the highest level. A job that asks for none has those of the caller."""
     union: dict[str, str] = {}
     for job in workflow["jobs"].values():
-        for scope, level in job["permissions"].items():
+        for scope, level in job.get("permissions", {}).items():
             union[scope] = max(union.get(scope, "none"), level, key=LEVELS.index)
     return union

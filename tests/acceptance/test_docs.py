@@ -62,3 +62,24 @@ def test_the_tutorial(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) 
     assert "X-Cicd-Release" in told
     assert re.findall(r"^(Hello|Good morning)$", told, re.MULTILINE) == ["Hello", "Good morning", "Hello"]
     assert re.search(r"staging\s+v1 \w{12}\s+stable", told)
+
+
+@pytest.mark.parametrize(
+    ("project", "more"),
+    [("click-8.3.1", ""), ("jinja2-3.1.6", "trio"), ("flask-3.1.2", "asgiref python-dotenv 'werkzeug==3.1.3'")],
+)
+def test_projects_of_others(tmp_path: Path, cicd_home: Path, environ: dict[str, str], project: str, more: str) -> None:
+    """docs/suites.md by hand: click as it stands there, and two more, with what else their tests need."""
+    name, _, version = project.rpartition("-")
+    made, run = commands("suites.md", "\n## By hand")
+    for old, new in (
+        ("click==8.3.1", f"{name}=={version}"),
+        ("click-8.3.1", project),
+        ("pytest<9'", f"pytest<9' {more}"),
+    ):
+        assert old in made
+        made = made.replace(old, new)
+    told = type_in([made, run], tmp_path, {**environ, "CICD_HOME": str(cicd_home)})
+    assert (found := re.search(r"All green: 1 suite, ([\d,]+) tests\.", told)), told[-3000:]
+    assert int(found[1].replace(",", "")) > 400
+    assert "runs without workers" not in told

@@ -65,3 +65,21 @@ def test_one_failed_shard_is_a_red_verdict(act: Act, tmp_path: Path) -> None:
     done = act(folder)
     assert done.code != 0
     assert "unit: 1 of 3 tests failed" in done.output, done.output[-6000:]
+
+
+def test_two_projects_of_one_repository_do_not_meet(act: Act, tmp_path: Path) -> None:
+    """One run calls the workflow twice: neither takes the other's parts for its own, nor what it learned."""
+    call = WORKFLOW.partition("  test:\n")[2]
+    workflow = (
+        WORKFLOW
+        + "    with: {suites: more}\n  other:\n"
+        + call
+        + "    with: {working-directory: other, suites: more}\n"
+    )
+    other = {"other/.github/cicd.yml": CONFIG, "other/more/test_other.py": "def test_1(): pass\ndef test_2(): pass\n"}
+    folder = project(tmp_path / "tiny", **other, **{".github/workflows/ci.yml": workflow})
+    done = act(folder)
+    assert done.code == 0, done.output[-6000:]
+    for told in ("All green: 1 suite, 1 test.", "All green: 1 suite, 2 tests."):
+        assert told in done.output, done.output[-6000:]
+    assert len(list((tmp_path / "act-store" / "caches").rglob("history.json"))) == 2

@@ -260,6 +260,18 @@ def test_a_variable_that_the_file_demands(tmp_path: Path, job: Runner) -> None:
     assert "the first of them" in refused(tmp_path, job, text, {})
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_shared_service_that_is_built_is_refused_in_the_plan_already(
+    tmp_path: Path, job: Runner, whole: bool
+) -> None:
+    text = "services: {api: {build: ., expose: [8000]}, worker: {build: .}, db: {build: ./db, volumes: ['d:/d']}}"
+    made = source(repository(tmp_path, {"compose.yml": f"{text}\nvolumes: {{d: {{}}}}"}), "compose.yml")
+    with pytest.raises(ConfigError) as error:
+        read_layout(made, {}, job, whole=whole)
+    assert error.value.what == "compose.yml: services.db has `build` and no `image`"
+    assert "name that with `image`" in error.value.next_step
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

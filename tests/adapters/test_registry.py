@@ -5,7 +5,7 @@ import datetime
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cicd.adapters import docker_config, registry
 from cicd.adapters.http import Untrusted
 from cicd.adapters.registry import Registry
+from cicd.adapters.runner import Runner
 from cicd.errors import ImageMissing, RegistryDenied, RegistryUnavailable
 from tests.adapters.registries import (
     COMMIT,
@@ -252,6 +253,96 @@ def test_an_identity_is_exchanged_for_a_token(
 def test_a_token_service_that_says_no(tokens: tuple[str, list[tuple[str, str, str]]], env: dict[str, str]) -> None:
     with pytest.raises(RegistryDenied, match="UNAUTHORIZED who are you"):
         Registry(f"{tokens[0]}/acme/api", env).has(NONE)
+
+
+@pytest.fixture
+def githubs(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`githubs(at)`: the registry there is GitHub's, and PASSWORD a token that it takes."""
+    monkeypatch.setattr(registry, "ANYBODY", USER)
+    return lambda at: monkeypatch.setattr(registry, "GITHUB", at)
+
+
+def job(env: dict[str, str], token: str = PASSWORD, **others: str) -> Runner:
+    return Runner({**env, **others}, token=token)
+
+
+def test_a_job_is_let_in_by_its_own_token(closed: str, env: dict[str, str], githubs: Callable[[str], None]) -> None:
+    githubs(closed)
+    image = Pusher(closed, "acme/of-a-job", (USER, PASSWORD)).image("v1", {REVISION: COMMIT})
+    assert Registry.of(f"{closed}/acme/of-a-job", job(env)).manifest(image).revision == COMMIT
+    with pytest.raises(RegistryDenied, match="packages: read"):
+        Registry.of(f"{closed}/acme/of-a-job", job(env, "wrong")).has(image)
+
+
+def test_a_job_is_given_a_token_for_its_own(
+    tokens: tuple[str, list[tuple[str, str, str]]], env: dict[str, str], githubs: Callable[[str], None]
+) -> None:
+    at, seen = tokens
+    githubs(at)
+    assert not Registry.of(f"{at}/acme/api", job(env)).has(NONE)
+    assert [who for _, _, who in seen] == [f"Basic {basic()}"]
+
+
+def test_the_login_of_docker_goes_before_the_token_of_the_job(
+    closed: str, env: dict[str, str], githubs: Callable[[str], None]
+) -> None:
+    githubs(closed)
+    config(env, auths={closed: {"auth": basic()}})
+    assert not Registry.of(f"{closed}/acme/api", job(env, "wrong")).has(NONE)
+
+
+@pytest.mark.parametrize("other", ["registry", "api"])
+def test_the_token_of_a_job_is_for_its_own_github_alone(
+    env: dict[str, str], githubs: Callable[[str], None], other: str
+) -> None:
+    with stranger(lambda *_: (401, {"www-authenticate": "Basic"}, b"")) as server:
+        githubs("ghcr.io" if other == "registry" else server.at)
+        others = {"GITHUB_API_URL": "https://github.acme.example/api/v3"} if other == "api" else {}
+        with pytest.raises(RegistryDenied):
+            Registry.of(f"{server.at}/acme/api", job(env, **others)).has(NONE)
+    assert server.seen
+    assert {who for _, _, who in server.seen} == {""}
+
+
+def test_the_token_of_a_job_is_not_sent_where_others_can_read_it(
+    env: dict[str, str], githubs: Callable[[str], None]
+) -> None:
+    def ask(*_: str) -> Reply:
+        return 401, {"www-authenticate": 'Bearer realm="http://tokens.example.org/t",service="s"'}, b""
+
+    with stranger(ask) as server:
+        githubs(server.at)
+        with pytest.raises(RegistryDenied, match="which is not encrypted"):
+            Registry.of(f"{server.at}/acme/api", job(env)).has(NONE)
+    assert {who for _, _, who in server.seen} == {""}
+
+
+@pytest.mark.parametrize("says_no", ["token service", "registry"])
+def test_what_everybody_may_see_a_job_without_rights_sees_too(
+    env: dict[str, str], githubs: Callable[[str], None], says_no: str
+) -> None:
+    content = b"{}"
+
+    def give(_: str, __: str, who: str) -> Reply:
+        if who and says_no == "token service":
+            return 403, {}, b'{"errors": [{"code": "DENIED"}]}'
+        return 200, {}, json.dumps({"token": "of-the-job" if who else "of-everybody"}).encode()
+
+    with stranger(give) as service:
+
+        def ask(_: str, __: str, who: str) -> Reply:
+            if not who:
+                return 401, {"www-authenticate": f'Bearer realm="http://{service.at}/token",service="s"'}, b""
+            return (200, {}, content) if who == "Bearer of-everybody" else (403, {}, b"")
+
+        with stranger(ask) as server:
+            githubs(server.at)
+            assert Registry.of(f"{server.at}/acme/api", job(env)).has(digest(content))
+    assert [bool(who) for _, _, who in service.seen] == [True, False]
+
+
+def test_no_login_is_told_by_accident(env: dict[str, str]) -> None:
+    assert PASSWORD not in repr(job(env))
 
 
 def test_no_login_is_sent_where_others_can_read_it(env: dict[str, str]) -> None:

@@ -144,7 +144,14 @@ def test_a_suite_of_the_config_with_coverage(project: Path, tmp_path: Path) -> N
     assert "--cov" in argv
     assert options["timeout"] == 180
     assert Path(options["env"]["COVERAGE_FILE"]).is_relative_to(tmp_path / "temp")
-    assert result.data["coverage"] == {"kind": "line", "covered": 9, "statements": 10, "least": 85.0, "passed": True}
+    assert result.data["coverage"] == {
+        "kind": "line",
+        "covered": 9,
+        "statements": 10,
+        "least": 85.0,
+        "passed": True,
+        "gates": [],
+    }
 
 
 @pytest.mark.parametrize(("least", "code"), [("90", 0), ("90.1", 62), ("none", 0)])
@@ -155,6 +162,32 @@ def test_the_input_goes_before_the_gate_of_the_config(project: Path, tmp_path: P
     result = run(tmp_path, programs, suite="unit", coverage=least)
     assert result.exit_code == code
     assert ("line coverage is 90.00%" in result.message) is (code == 62)
+
+
+def test_workers_where_they_can_be(project: Path, tmp_path: Path) -> None:
+    programs = Programs(**{"-c": says("has pytest_cov xdist"), "pytest": pytest_writes(PASSED, coverage=COVERED)})
+    assert run(tmp_path, programs, suite="unit", workers="3").exit_code == 0
+    assert " -n 3 --dist loadfile " in " ".join(programs.only("pytest")[0])
+
+
+@pytest.mark.parametrize("has", ["has pytest_cov", "has coverage xdist"])
+def test_workers_where_they_cannot_be(project: Path, tmp_path: Path, has: str) -> None:
+    """The tests prove as much without: it is said, and they run."""
+    where = here(tmp_path)
+    report = lambda argv, options: (Path(argv[argv.index("-o") + 1]).write_text(COVERED), (0, ""))[1]  # noqa: E731
+    programs = Programs(
+        **{"-c": says(has), "pytest": pytest_writes(PASSED, coverage=("pytest_cov" in has and COVERED) or "")},
+        combine=says(""),
+        json=report,
+    )
+    assert run(tmp_path, programs, where, suite="unit", workers="auto" if os.cpu_count() != 1 else "2").exit_code == 0
+    assert "runs without workers" in said(where)
+    assert " -n " not in " ".join(next(argv for argv, _ in programs.ran if "pytest" in argv))
+
+
+def test_workers_that_are_no_number(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`workers` must be `auto` or a number from 1 to 64, is `many`"):
+        run(tmp_path, Programs(), suite="unit", workers="many")
 
 
 def test_without_pytest_cov_it_runs_under_coverage(project: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from cicd.core.compose import (
     several,
     shape,
     taken_from_environment,
+    unbuilt,
     with_env_files,
 )
 from cicd.errors import ConfigError
@@ -134,6 +135,25 @@ def test_what_the_router_takes_over_is_no_problem(service: dict[str, Any]) -> No
     made = model(api={**OWN, **service})
     parts = shape(made, "api", None)
     assert [*problems(made, parts, 80), *several(made, parts)] == []
+
+
+BUILD = {"context": "/src", "dockerfile": "Dockerfile.db"}
+
+
+@pytest.mark.parametrize(
+    ("service", "companions", "found"),
+    [
+        ({"build": BUILD}, None, ["db"]),
+        ({"build": BUILD, "image": "acme/db:1"}, None, []),
+        ({"image": "postgres:18"}, None, []),
+        ({"build": BUILD}, ["db"], []),
+    ],
+)
+def test_a_shared_service_that_nobody_builds(
+    service: dict[str, Any], companions: list[str] | None, found: list[str]
+) -> None:
+    made = model(api={"build": {"context": "/src"}}, db=service)
+    assert unbuilt(made, shape(made, "api", companions)) == found
 
 
 PATHS = {

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cicd.core.covered_lines import Lines, disagreeing, of_change, ranges, read_lines, together, total, touched_lines
+from cicd.core.changed_lines import of_change, ranges, touched_lines
+from cicd.core.covered_lines import Lines, disagreeing, read_lines, together, total
 from cicd.errors import ReportInvalid
 
 DIFF = """diff --git src/a.py src/a.py

@@ -4,6 +4,7 @@ from cicd.core.pytest_command import (
     Command,
     added_options,
     has_option,
+    in_parallel,
     measured,
     named_report,
     parse_command,
@@ -14,6 +15,36 @@ from cicd.errors import UsageError
 
 def parse(text: str, **env: str) -> Command:
     return parse_command(text, env)
+
+
+@pytest.mark.parametrize(
+    ("text", "modules", "addopts", "expected"),
+    [
+        ("pytest -q", ["xdist"], [], "pytest -n 3 --dist loadfile -q"),
+        ("pytest -q", ["xdist"], ["--dist", "loadgroup"], "pytest -n 3 -q"),
+        ("pytest -n 2", ["xdist"], [], "pytest -n 2"),
+        ("pytest -nauto", ["xdist"], [], "pytest -nauto"),
+        ("pytest", ["xdist"], ["-n4"], "pytest"),
+        ("pytest -p no:xdist", ["xdist"], [], "pytest -p no:xdist"),
+        ("pytest -- -n", ["xdist"], [], "pytest -n 3 --dist loadfile -- -n"),
+    ],
+)
+def test_workers(text: str, modules: list[str], addopts: list[str], expected: str) -> None:
+    found = in_parallel(parse(text), 3, modules, addopts)
+    assert isinstance(found, Command)
+    assert " ".join(found.argv) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "modules", "said"),
+    [
+        ("make test", ["xdist"], "not pytest"),
+        ("pytest", ["pytest_cov"], "pytest-xdist is not"),
+        ("coverage run -m pytest", ["xdist"], "does not follow"),
+    ],
+)
+def test_why_there_are_no_workers(text: str, modules: list[str], said: str) -> None:
+    assert said in str(in_parallel(parse(text), 3, modules, []))
 
 
 @pytest.mark.parametrize(

@@ -202,3 +202,27 @@ def test_parts_are_files() -> None:
     for text in (b"", b"{}", part_text(FAILED).replace(b'"schema":1', b'"schema":2'), part_text(part(3))):
         with pytest.raises(ReportInvalid, match="no part of a suite"):
             read_part(text, "x")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"code": 2**40}, "its exit code"),
+        ({"seconds": -1.0}, "its seconds"),
+        ({"seconds": 1e12}, "its seconds"),
+        ({"report": Report(tests=-1)}, "its counts"),
+        ({"report": Report(tests=1, failed=2)}, "more failed"),
+        ({"report": Report(tests=1, failures=(Failure(test="t"),))}, "so many failures"),
+        ({"report": Report(tests=1, failed=1, failures=(Failure(test="t" * 2_000_000),))}, "its texts"),
+    ],
+)
+def test_a_part_that_no_run_would_have_written(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ReportInvalid) as error:
+        read_part(part_text(part(1, **values)), "x")
+    assert said in error.value.cause
+
+
+def test_a_part_of_another_commit_is_none() -> None:
+    parts, receipts = [part(1, sha="old"), part(2, sha="new")], [receipt(1), receipt(2)]
+    found = verdict_of(PLAN, parts, receipts, {}, CoverageGate(), [], TODAY, "new")
+    assert "shard 1 of 2 left no report" in str(found.error)

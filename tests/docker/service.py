@@ -7,6 +7,7 @@ UNHEALTHY=1         /health answers 503
 FAIL=1              everything but /health answers 500
 SLOW                seconds that every answer but /health takes
 CRASH_AFTER         seconds after which it ends with 1; 0: at once
+CRASH_ON            path that ends it with 1 when it is asked for
 EAT_MEMORY          MB that it takes at the start
 STUBBORN=1          it ignores SIGTERM
 UPLOAD_PACE         seconds that it takes over each 64 KiB of an upload
@@ -94,6 +95,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
+        if url.path == os.environ.get("CRASH_ON"):
+            os._exit(1)
         if url.path == "/health":
             return self.answer(503 if setting("UNHEALTHY") else 200, {"healthy": not setting("UNHEALTHY")})
         if url.path == "/ws":

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from cicd.commands.serving import Serving
 from cicd.core.plan import idle
+from cicd.core.release import Record
 from tests.docker.images import application
 from tests.docker.lab import REVISION, Lab
 from tests.docker.shop import COMPOSE, Shop
@@ -51,6 +53,10 @@ FILES = {
         ["services.--volume: programs take such a name for an option", "Next: mend them"],
     ),
     "another hostile name": (COMPOSE.replace("  worker:\n", "  'a;b $(c)':\n"), ["a;b $(c)", "Next: mend the file"]),
+    "a database that is built": (
+        COMPOSE.replace("    image: $REDIS\n", "    build: ./redis\n"),
+        ["docker-compose.yml: services.redis has `build` and no `image`", "Cause: a service that both", "Next: push"],
+    ),
     "hardly memory": (COMPOSE.replace(HERE, f"{HERE}    mem_limit: 1k\n"), ["memory", "Next: mend the compose file"]),
 }
 
@@ -122,15 +128,50 @@ def test_an_image_that_wants_more_memory_than_there_is(shop: Shop) -> None:
     works(shop)
 
 
-@pytest.mark.slow
-def test_an_image_that_crashes_after_ten_seconds(shop: Shop) -> None:
-    """The watch sees it, with users on it: they go back to the release before."""
-    before = shop.ask()
-    with set_to(shop, watch="30s"), Traffic(shop.door()).running(2):
-        code, message = refused(shop, shop.release("tires", CRASH_AFTER="10"))
+def test_an_image_that_crashes_under_its_users(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch sees it: they go back to the release before. It stays down: how fast the machine is says nothing."""
+    before, watch = shop.ask(), Serving.watch
+
+    def crashing(self: Serving, slot: str, record: Record) -> str:
+        with contextlib.suppress(OSError):
+            shop.ask("/crash")
+        return watch(self, slot, record)
+
+    with (
+        set_to(shop, watch="120s"),
+        written(shop, COMPOSE.replace(HERE, f'{HERE}    restart: "no"\n')),
+        Traffic(shop.door()).running(2),
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(Serving, "watch", crashing)
+        code, message = refused(shop, shop.release("tires", CRASH_ON="/crash"))
     assert code == 44
     tells(message, "fails under traffic", "Next: mend it")
     assert shop.ask() == before
+    works(shop)
+
+
+WORKER = "    command: [worker]\n    volumes: [work:/work]\n    environment: {"
+
+
+@pytest.mark.parametrize("restart", ["no", "always"])
+def test_a_companion_that_crashes_under_traffic(shop: Shop, restart: str) -> None:
+    """It starts with the switch: nothing before the watch could see it."""
+    tired = COMPOSE.replace(WORKER, f'    restart: "{restart}"\n{WORKER}CRASH_AFTER: "1", ')
+    assert tired != COMPOSE
+    before, companions = shop.ask(), [name for name in shop.running() if "worker" in name or "cron" in name]
+    with set_to(shop, watch="60s"), written(shop, tired), lossless(shop):
+        code, message = refused(shop, shop.release(f"tired-worker-{restart}"))
+    assert code == 44
+    tells(message, "companion `worker` on ssh://", "crashed", "ended with 1)", "Next: mend it")
+    assert shop.ask() == before
+    assert [name for name in shop.running() if "worker" in name or "cron" in name] == companions
+    works(shop)
+
+
+def test_a_companion_that_has_done_its_work(shop: Shop) -> None:
+    with written(shop, COMPOSE.replace(WORKER, '    restart: "no"\n' + WORKER.replace("worker", "job", 1))):
+        works(shop)
     works(shop)
 
 

@@ -17,7 +17,7 @@ def annotate_failures(failures: tuple[Failure, ...], folder: Path, runner: Runne
     """
     chosen = annotated(failures)
     for failure in chosen:
-        file = _from_workspace(failure.file, folder, runner)
+        file = from_workspace(failure.file, folder, runner)
         runner.annotate("error", failure.message, file=file, line=failure.line, title=failure.test)
     return len(chosen)
 
@@ -30,7 +30,7 @@ def annotated(failures: tuple[Failure, ...]) -> list[Failure]:
     return chosen
 
 
-def _from_workspace(file: str, folder: Path, runner: Runner) -> str:
+def from_workspace(file: str, folder: Path, runner: Runner) -> str:
     """The file as GitHub wants it: from the repository's root on. Empty if it is not there."""
     if not isfile(folder / file):  # unlike Path.is_file() it takes any text, however long
         return ""

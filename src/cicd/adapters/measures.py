@@ -1,8 +1,9 @@
 """The reports of load and benchmark tools that a command has left on this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cicd.adapters.suite_run import state
 from cicd.core.performance import Budget, Judged, Measure, judge
 from cicd.core.performance_formats import LARGEST, invalid, read_measures
 from cicd.errors import ReportInvalid
@@ -16,12 +17,7 @@ def measured_against(budget: Budget, patterns: Sequence[str], folder: Path, sinc
     """
     measures, wrong = list[Measure](), list[Judged]()
     for pattern in patterns:
-        try:
-            found = sorted(
-                path for path in folder.glob(pattern) if path.is_file() and path.stat().st_mtime >= since - 1
-            )
-        except (ValueError, NotImplementedError, OSError):  # such as an absolute pattern
-            found = []
+        found = [path for path in _matching(folder, pattern) if path.stat().st_mtime >= since - 1]
         if not found:
             why = f"there is no performance report `{pattern}` of this run"
             wrong.append(Judged(measure=pattern, what="measured", verdict="failed", why=why))
@@ -31,6 +27,37 @@ def measured_against(budget: Budget, patterns: Sequence[str], folder: Path, sinc
             except ReportInvalid as error:
                 wrong.append(Judged(measure=path.name, what="measured", verdict="failed", why=str(error)))
     return [*wrong, *judge(measures, budget)]
+
+
+def report_states(patterns: Sequence[str], folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """The reports that are there, each with what tells it from a later one."""
+    return {path: state(path) for pattern in patterns for path in _matching(folder, pattern)}
+
+
+def new_measures(patterns: Sequence[str], folder: Path, before: Mapping[Path, tuple[int, int, int]]) -> list[Measure]:
+    """The measures of the reports that a run has left.
+
+    Args:
+        before: the reports that were there before it.
+
+    Raises:
+        ReportInvalid: it has left none of one kind, or one cannot be read.
+    """
+    measures = list[Measure]()
+    for pattern in patterns:
+        found = [path for path in _matching(folder, pattern) if before.get(path) != state(path)]
+        if not found:
+            raise invalid(pattern, "this run has left none")
+        for path in found:
+            measures += read_measures(_bounded(path), path.name)
+    return measures
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(path for path in folder.glob(pattern) if path.is_file())
+    except (ValueError, NotImplementedError, OSError):  # such as an absolute pattern
+        return []
 
 
 def _bounded(path: Path) -> bytes:

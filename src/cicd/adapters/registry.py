@@ -1,6 +1,7 @@
 """A registry of images, asked without pulling: which digest a tag has, and what is known of an image by its digest."""
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import tenacity
 from cicd.adapters.docker_config import Login, login_of, may_be_plain
 from cicd.adapters.github_calls import PATIENCE, in_thread, wait_as_told
 from cicd.adapters.http import Answer, Endless, Untrusted, exchange
+from cicd.adapters.runner import Runner
 from cicd.core.oci import (
     DIGEST,
     IMAGES,
@@ -32,6 +34,10 @@ from cicd.errors import CicdError, ImageMissing, RegistryDenied, RegistryUnavail
 
 ACCEPT = ", ".join((*INDEXES, *IMAGES))
 PLATFORM = "linux/amd64"
+GITHUB, GITHUB_API = "ghcr.io", "https://api.github.com"  # the registry that takes the tokens of this GitHub
+
+
+ANYBODY = "x-access-token"  # GitHub's registry looks at the token alone
 
 
 class Busy(OSError):
@@ -52,6 +58,7 @@ class Registry:
         *,
         user: str = "",
         token: str = "",
+        github: str = "",
         patience: float = PATIENCE,
     ) -> None:
         """Makes no request.
@@ -60,15 +67,22 @@ class Registry:
             repository: such as `ghcr.io/acme/api`, without a tag.
             env: whose Docker config is read.
             user, token: our login; without a token it is Docker's.
+            github: GitHub's token, which its registry alone is shown, where Docker has no login for it.
             patience: seconds that one question may take with all its repetitions.
         """
         self.name = repository
         self._at = repository_of(repository)
         self._env = env
-        self._given = Login(user or "x-access-token", token) if token else None
+        self._given = Login(user or ANYBODY, token) if token else None
+        self._github = Login(ANYBODY, github) if github and self._at.host == GITHUB else None
         self._patience = patience
         self._schemes = ("https", "http") if may_be_plain(self._at.host) else ("https",)
         self._authorization = ""
+
+    @classmethod
+    def of(cls, repository: str, runner: Runner) -> "Registry":
+        """One that a job asks: by Docker's login, or by the job's own token, if it is of the GitHub that has GITHUB."""
+        return cls(repository, runner.env, github=runner.token if runner.api_url == GITHUB_API else "")
 
     def resolve(self, tag: str) -> str:
         """The digest that a tag has now. Raises ImageMissing, RegistryDenied, RegistryUnavailable."""
@@ -167,10 +181,23 @@ class Registry:
         """One answer, after saying who we are if we are asked. Raises OSError, RegistryDenied."""
         answer = self._get(method, path)
         challenge = read_challenge(answer.headers.get("www-authenticate", "")) if answer.status == 401 else None
-        if challenge and (authorization := self._authorize(challenge)):
-            self._authorization = authorization
-            answer = self._get(method, path)
-        return answer
+        if challenge is None:
+            return answer
+        login = self._given or login_of(self._at.login, self._env)
+        if login is None and self._github:  # it may not be allowed what everybody is
+            with contextlib.suppress(RegistryDenied):
+                found = self._authorized_as(self._github, challenge, method, path)
+                if found and found.status not in (401, 403):
+                    return found
+        return self._authorized_as(login, challenge, method, path) or answer
+
+    def _authorized_as(self, login: Login | None, challenge: Challenge, method: str, path: str) -> Answer | None:
+        """One answer to somebody; None if the registry has no way to let them in. Raises OSError, RegistryDenied."""
+        authorization = self._authorize(login, challenge)
+        if not authorization:
+            return None
+        self._authorization = authorization
+        return self._get(method, path)
 
     def _get(self, method: str, path: str) -> Answer:
         headers = {"accept": ACCEPT}
@@ -208,9 +235,8 @@ class Registry:
             raise Busy(answer)
         return answer
 
-    def _authorize(self, challenge: Challenge) -> str:
+    def _authorize(self, login: Login | None, challenge: Challenge) -> str:
         """The header that says who we are; empty if nobody. Raises OSError, RegistryDenied."""
-        login = self._given or login_of(self._at.login, self._env)
         if challenge.scheme == "basic":
             return _basic(login) if login else ""
         where = urlsplit(challenge.realm)

@@ -31,12 +31,14 @@ class Runner:
         env: the environment's variables.
         stream: where messages for people go.
         shell: what was exported, as lines for a shell, where no later step can be told.
+        token: GitHub's, of this job; empty: there is none.
         ssh_key, known_hosts: with which hosts are reached by ssh; empty: as ssh finds them.
     """
 
     env: Mapping[str, str]
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     shell: list[str] = field(default_factory=list)
+    token: str = field(default="", repr=False)
     ssh_key: str = field(default="", repr=False)
     known_hosts: str = ""
     _commands_stopped: bool = False

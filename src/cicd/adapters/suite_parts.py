@@ -1,19 +1,22 @@
 """The parts that all jobs of a plan have left, read from a folder. Their files are hostile, as pull requests are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cicd.adapters.shard_folder import COVERAGE, PART, RECEIPT
+from cicd.adapters.shard_folder import COVERAGE, JUNIT, PART, RECEIPT
+from cicd.core.covered_lines import LARGEST as LARGEST_LINES
 from cicd.core.covered_lines import Lines, read_lines
+from cicd.core.part import LARGEST as LARGEST_PART
 from cicd.core.part import Part, read_part
+from cicd.core.receipt import LARGEST as LARGEST_RECEIPT
 from cicd.core.receipt import Receipt, read_receipt
 from cicd.core.suite_plan import SuitePlan
 from cicd.core.suite_verdict import newest
 from cicd.errors import ReportInvalid
 
-MOST = 5000  # folders
-LARGEST = 256 * 1024 * 1024  # bytes of one file
+MOST = 5000  # folders: 256 jobs, each run again some times
+MOST_BYTES = 2 * 1024 * 1024 * 1024  # of all parts and receipts
 
 
 @dataclass(frozen=True)
@@ -23,29 +26,59 @@ class Left:
     parts: Sequence[Part]
     receipts: Sequence[Receipt]
     folders: Sequence[Path]
+    _lines: dict[str, tuple[dict[int, dict[str, Lines]], list[str]]] = field(default_factory=dict)
 
     def lines(self, plan: SuitePlan) -> tuple[dict[int, dict[str, Lines]], list[str]]:
-        """Shard → the lines that its newest attempt covered; and what cannot be read, in sentences."""
-        place = {id(part): folder for part, folder in zip(self.parts, self.folders, strict=True)}
-        chosen = newest(part for part in self.parts if part.suite == plan.suite and part.plan == plan.digest)
+        """Shard → the lines that its newest attempt covered; and what cannot be read, in sentences. Read once."""
+        if plan.suite not in self._lines:
+            self._lines[plan.suite] = self._read_lines(plan)
+        return self._lines[plan.suite]
+
+    def _read_lines(self, plan: SuitePlan) -> tuple[dict[int, dict[str, Lines]], list[str]]:
         found, wrong = dict[int, dict[str, Lines]](), list[str]()
-        for shard, part in chosen.items():
-            path = place[id(part)] / COVERAGE
+        for shard, folder in self._newest(plan).items():
+            path = folder / COVERAGE
             if not path.is_file():
                 continue
             try:
-                found[shard] = read_lines(_read(path), f"{path.parent.name}/{COVERAGE}")
+                found[shard] = read_lines(_read(path, LARGEST_LINES), f"{path.parent.name}/{COVERAGE}")
             except ReportInvalid as error:
                 wrong.append(str(error))
         return found, wrong
 
+    def junits(self, plan: SuitePlan) -> list[tuple[str, Path]]:
+        """Name of each shard, and the JUnit report of its newest attempt, where it has left one."""
+        count = plan.assignment.shards
+        named = [
+            (f"{plan.suite} {shard}/{count}" if count > 1 else plan.suite, folder / JUNIT)
+            for shard, folder in self._newest(plan).items()
+        ]
+        return [(name, path) for name, path in named if path.is_file()]
+
+    def _newest(self, plan: SuitePlan) -> dict[int, Path]:
+        """Shard → folder of its newest attempt."""
+        place = {id(part): folder for part, folder in zip(self.parts, self.folders, strict=True)}
+        chosen = newest(part for part in self.parts if part.suite == plan.suite and part.plan == plan.digest)
+        return {shard: place[id(part)] for shard, part in chosen.items()}
+
 
 def read_parts(folder: Path) -> tuple[Left, list[str]]:
-    """All parts below a folder, each in one of its own, and what could not be read, in sentences."""
+    """All parts below a folder, each in one of its own, and what could not be read, in sentences.
+
+    Raises:
+        ReportInvalid: there are more than any plan has.
+    """
     parts, receipts, folders, wrong = list[Part](), list[Receipt](), list[Path](), list[str]()
-    for path in sorted(folder.glob(f"**/{PART}"))[:MOST]:
+    paths = sorted(folder.glob(f"**/{PART}"))
+    size = sum(path.lstat().st_size for one in paths for path in (one, one.with_name(RECEIPT)) if path.is_file())
+    if len(paths) > MOST or size > MOST_BYTES:
+        raise ReportInvalid(
+            f"The jobs have left {len(paths):,} parts of {size:,} bytes, and {MOST:,} of {MOST_BYTES:,} are read",
+            next_step="plan fewer shards or suites at once",
+        )
+    for path in paths:
         try:
-            part = read_part(_read(path), f"{path.parent.name}/{PART}")
+            part = read_part(_read(path, LARGEST_PART), f"{path.parent.name}/{PART}")
         except ReportInvalid as error:
             wrong.append(str(error))
             continue
@@ -54,15 +87,15 @@ def read_parts(folder: Path) -> tuple[Left, list[str]]:
         receipt = path.with_name(RECEIPT)
         if receipt.is_file():
             try:
-                receipts.append(read_receipt(_read(receipt), f"{path.parent.name}/{RECEIPT}"))
+                receipts.append(read_receipt(_read(receipt, LARGEST_RECEIPT), f"{path.parent.name}/{RECEIPT}"))
             except ReportInvalid as error:
                 wrong.append(str(error))
     return Left(parts, receipts, folders), wrong
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, largest: int) -> bytes:
     try:
-        if path.is_symlink() or path.stat().st_size > LARGEST:
+        if path.is_symlink() or path.stat().st_size > largest:
             raise ReportInvalid(f"`{path.name}` is no file of a part", next_step="run that job again")
         return path.read_bytes()
     except OSError as error:

@@ -13,12 +13,12 @@ from cicd.adapters.process import Completed
 from cicd.core.gates import Coverage, read_coverage
 from cicd.core.junit import Report, read_report
 from cicd.core.pytest_command import INI_FILES, Command
-from cicd.errors import Interrupted, ReportInvalid
+from cicd.errors import Interrupted, ReportInvalid, ToolMissing
 
 Start = Callable[..., Completed]  # process.run, or a fake
 # SIGINT first: it makes pytest write the report of what has ended so far. All within 5 s: a cancelled job gives 10.
 ENDING = ((signal.SIGINT, 3.0), (signal.SIGTERM, 1.0), (signal.SIGKILL, 0.5))
-ASK = "import importlib.util as u; print('has', *[n for n in ('pytest_cov', 'coverage') if u.find_spec(n)])"
+ASK = "import importlib.util as u; print('has', *[n for n in ('pytest_cov', 'coverage', 'xdist') if u.find_spec(n)])"
 MARK = "CICD_SUITE"  # in the environment of all that a suite starts: servers and daemons end with it
 LARGEST_INI = 1024 * 1024
 
@@ -46,7 +46,7 @@ def interpreter(command: Command, env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def modules(python: tuple[str, ...], start: Start, env: Mapping[str, str], cwd: Path) -> list[str]:
-    """Which of pytest-cov and coverage the interpreter has."""
+    """Which of pytest-cov, coverage and pytest-xdist the interpreter has."""
     done = start([*python, "-c", ASK], env=env, cwd=cwd, check=False, timeout=60)
     lines = [line for line in done.output.splitlines() if line.startswith("has")]
     return lines[-1].split()[1:] if lines and not done.code else []
@@ -121,3 +121,16 @@ def coverage_of(
         return read_coverage(path.read_bytes())
     except OSError:
         return said or "the command wrote no coverage data; something may have switched it off, such as `--no-cov`"
+
+
+def import_paths(python: tuple[str, ...], start: Start, env: Mapping[str, str], folder: Path) -> list[str]:
+    """Where an interpreter imports a project's own code from: paths below its folder, first one first."""
+    try:
+        done = start(
+            [*python, "-c", "import sys; print('path', *sys.path, sep='\\n')"], env=env, cwd=folder, check=False
+        )
+    except ToolMissing:  # the suite is no Python
+        return []
+    said = done.output.splitlines() if not done.code else []
+    found = [Path(line) for line in said[said.index("path") + 1 :]] if "path" in said else []
+    return [str(path.relative_to(folder)) for path in found if path.is_absolute() and path.is_relative_to(folder)]

@@ -54,7 +54,7 @@ def readable(project: Project, runner: Runner) -> str:
 
 def lets_us_in(repository: str, runner: Runner) -> str:
     """Raises RegistryDenied, RegistryUnavailable."""
-    Registry(repository, runner.env).has(NOBODY)
+    Registry.of(repository, runner).has(NOBODY)
     return "answers, and lets us in"
 
 

@@ -14,18 +14,29 @@ import msgspec
 
 from cicd.adapters import process, suite_run
 from cicd.adapters.failure_annotations import annotate_failures
+from cicd.adapters.gate_annotations import annotate_gates
 from cicd.adapters.measures import measured_against
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.shard_folder import leave, make_folder, receipt_of, taking_part
 from cicd.adapters.suite_run import Start
 from cicd.adapters.together import interruptible
+from cicd.commands.suite_comparison import compare_with_base, hold_coverage, learn_figures
 from cicd.commands.suite_fan_in import give_verdict
 from cicd.commands.suite_inputs import read_config, read_run
 from cicd.commands.suite_plan import plan_suites
+from cicd.commands.suite_publish import publish_run
 from cicd.contract import RunSuite
 from cicd.core.gates import Coverage, CoverageGate
 from cicd.core.part import part_of
-from cicd.core.pytest_command import Command, added_options, has_option, measured, named_report, with_options
+from cicd.core.pytest_command import (
+    Command,
+    added_options,
+    has_option,
+    in_parallel,
+    measured,
+    named_report,
+    with_options,
+)
 from cicd.core.results import Result
 from cicd.core.suite import Outcome, judge, judge_gates
 from cicd.core.suite_result import suite_result
@@ -46,6 +57,8 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
     Raises:
         UsageError, ConfigError, UnknownSuite: before anything was run. ToolMissing: the command's program is not there.
     """
+    if inputs.publish.strip().lower() not in ("", "true", "false"):
+        return publish_run(inputs, runner)
     config = read_config(inputs)
     if inputs.parts:
         return give_verdict(inputs, config, runner)
@@ -69,9 +82,11 @@ def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple
     if run.shard:
         command = taking_part(run.shard, command, env)
     coverage_json, why = scratch / "coverage.json", ""
-    python: tuple[str, ...] = ()
+    python = suite_run.interpreter(command, env)
+    if run.workers > 1:
+        command = _in_parallel(run, command, python, env, runner, start)
     if run.coverage.wanted:
-        command, why, python = _measuring(command, coverage_json, run.folder, env, start)
+        command, why = _measuring(command, coverage_json, python, run.folder, env, start)
         if not (run.command.measures or has_option(run.command.options, "--cov")):
             env.setdefault("COVERAGE_FILE", str(scratch / ".coverage"))  # we began it: not into the project
     runner.say(f"$ {run.command.text}")
@@ -96,7 +111,10 @@ def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple
         timed_out=ran.timed_out,
         interrupted=ran.interrupted,
     )
-    return outcome, junit
+    if run.shard is None:
+        outcome = hold_coverage(run, outcome, coverage_json, runner)
+    judged = compare_with_base(run, outcome, runner, start)
+    return msgspec.structs.replace(outcome, judged=(*outcome.judged, *judged)), junit
 
 
 def _reporting(run: SuiteRun, scratch: Path, env: dict[str, str]) -> tuple[Command, Path]:
@@ -111,16 +129,32 @@ def _reporting(run: SuiteRun, scratch: Path, env: dict[str, str]) -> tuple[Comma
     return with_options(run.command, [f"--junitxml={junit}"]), junit
 
 
+def _in_parallel(
+    run: SuiteRun, command: Command, python: tuple[str, ...], env: dict[str, str], runner: Runner, start: Start
+) -> Command:
+    """The command with workers, where that can be; else it is said why not."""
+    has = suite_run.modules(python, start, env, run.folder) if command.pytest is not None else []
+    better = in_parallel(command, run.workers, has, _addopts(run.folder, env))
+    if run.coverage.wanted and "pytest_cov" not in has:
+        better = "without pytest-cov in its environment what workers run is not measured"
+    if isinstance(better, str):
+        runner.annotate("warning", f"{run.name} runs without workers: {better}.", title="cicd")
+        return command
+    return better
+
+
 def _measuring(
-    command: Command, coverage_json: Path, folder: Path, env: dict[str, str], start: Start
-) -> tuple[Command, str, tuple[str, ...]]:
-    """The command such that it is measured, or why it cannot be; and its interpreter."""
-    python = suite_run.interpreter(command, env)
+    command: Command, coverage_json: Path, python: tuple[str, ...], folder: Path, env: dict[str, str], start: Start
+) -> tuple[Command, str]:
+    """The command such that it is measured, or why it cannot be."""
     needed = command.pytest is not None and not command.measures
     has = suite_run.modules(python, start, env, folder) if needed else []
-    addopts = [*added_options(suite_run.settings(folder)), *shlex.split(env.get("PYTEST_ADDOPTS", ""))]
-    better = measured(command, str(coverage_json), python, has, addopts)
-    return (command, better, python) if isinstance(better, str) else (better, "", python)
+    better = measured(command, str(coverage_json), python, has, _addopts(folder, env))
+    return (command, better) if isinstance(better, str) else (better, "")
+
+
+def _addopts(folder: Path, env: dict[str, str]) -> list[str]:
+    return [*added_options(suite_run.settings(folder)), *shlex.split(env.get("PYTEST_ADDOPTS", ""))]
 
 
 def _held(gate: CoverageGate, found: Coverage | str) -> CoverageGate:
@@ -136,12 +170,15 @@ def report(run: SuiteRun, outcome: Outcome, junit: Path, runner: Runner) -> Resu
     if run.shard:
         receipt = receipt_of(run.shard)
         part = part_of(run.shard, outcome, receipt, runner.sha)
-        leave(run.shard, part)
+        leave(run.shard, part, junit)
         if part.empty:
             error = None
         elif isinstance(error, TestsFailed) and excused_alone(part, receipt, run.quarantine, datetime.now(UTC).date()):
             runner.annotate("warning", f"{error} All of them are in quarantine.", title="cicd")
             error = judge_gates(outcome)
+    if error is None and run.shard is None:
+        learn_figures(run, outcome, runner)
+    annotate_gates(outcome, run.folder, runner)
     annotated = annotate_failures(outcome.seen.failures, run.folder, runner)
     kept = isfile(junit) and bool(run.keeps or run.junit)
     return suite_result(

@@ -50,7 +50,7 @@ class TargetSteps:
 
     def before(self, step: Step) -> Facts:
         if step.kind == "prepare":
-            return {"created": not self.engine.has(step.release)}
+            return {"lacking": self.engine.lacking(step.release)}
         if step.kind == "services":
             return {"release": self.before_running.release.id if self.before_running.release else ""}
         if step.kind in ("migrate", "downgrade"):
@@ -81,8 +81,8 @@ class TargetSteps:
         return self.do(step, facts)
 
     def undo(self, step: Step, facts: Facts) -> str:
-        if step.kind == "prepare" and facts["created"]:
-            self.engine.discard(step.release)
+        if step.kind == "prepare" and (lacking := facts.get("lacking")):  # not from hosts that had it before
+            self.engine.discard(step.release, lacking)
             return "removed from the target"
         if step.kind == "services" and facts["release"]:
             return self.engine.bring_services(self.target.record(facts["release"]))

@@ -7,21 +7,27 @@ from pathlib import Path
 
 import msgspec
 
+from cicd.adapters.gate_annotations import annotate_gates
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.suite_history import load, save
 from cicd.adapters.suite_parts import Left, read_parts
+from cicd.commands.suite_comparison import against_base
+from cicd.commands.suite_reports import directory_of, told
 from cicd.contract import RunSuite
 from cicd.core.config import Config
+from cicd.core.coverage_gates import with_policy
+from cicd.core.covered_lines import together
 from cicd.core.gates import CoverageGate
-from cicd.core.history import History, learned
+from cicd.core.history import READS_ONLY, History, learned
 from cicd.core.results import Result
 from cicd.core.suite_plan import SuitePlan, read_plan
 from cicd.core.suite_verdict import SuiteVerdict, verdict_of
 from cicd.core.verdict_summary import verdict_summary
+from cicd.core.verdict_told import report_of
 from cicd.core.words import counted
 from cicd.errors import UsageError
 
-READS_ONLY = ("pull_request", "pull_request_target")  # events whose runs keep nothing for others
+LISTED = 50  # measures of a suite in the `result` output
 
 
 def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Result:
@@ -41,22 +47,43 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     history, damaged = load(Path(inputs.history) if inputs.history else None)
     if damaged:
         runner.annotate("warning", damaged, title="cicd")
-    verdicts = [_verdict(config, one, left) for one in plan.suites]
+    verdicts = [_verdict(inputs, config, one, left, plan.sha, history, runner) for one in plan.suites]
     if inputs.history and runner.env.get("GITHUB_EVENT_NAME", "") not in READS_ONLY:
         try:
             save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
         except UsageError as error:  # the verdict stands without it
             runner.annotate("warning", str(error), title="cicd")
-    return report(verdicts, history)
+    result = report(verdicts, history)
+    asked = inputs.suite.translate(str.maketrans('[]",', "    ")).split()
+    outputs = told(
+        report_of(verdicts, history, asked, directory_of(inputs, runner)),
+        [one for suite in plan.suites for one in left.junits(suite)],
+        together(lines for suite in plan.suites for lines in left.lines(suite)[0].values()),
+        inputs,
+        runner,
+    )
+    return msgspec.structs.replace(result, outputs={**result.outputs, **outputs})
 
 
-def _verdict(config: Config, plan: SuitePlan, left: Left) -> SuiteVerdict:
+def _verdict(
+    inputs: RunSuite, config: Config, plan: SuitePlan, left: Left, sha: str, history: History, runner: Runner
+) -> SuiteVerdict:
     suite = config.suites.get(plan.suite)
     gate = CoverageGate(wanted=True, least=config.gates.coverage) if suite and suite.coverage else CoverageGate()
+    gate = with_policy(gate, config.gates)
     lines, wrong = left.lines(plan)
     if wrong:
         gate = msgspec.structs.replace(gate, why=wrong[0])
-    return verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, datetime.now(UTC).date())
+    files = {file for one in lines.values() for file in one}
+    before = history.of(plan.suite).figures.coverage
+    against = against_base(
+        CoverageGate() if plan.proof else gate, files, Path(inputs.working_directory), before, runner
+    )
+    today = datetime.now(UTC).date()
+    verdict = verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, today, sha, against)
+    if verdict.outcome:
+        annotate_gates(verdict.outcome, Path(inputs.working_directory), runner)
+    return verdict
 
 
 def _learned(history: History, plans: Sequence[SuitePlan], verdicts: Sequence[SuiteVerdict], runner: Runner) -> History:
@@ -105,5 +132,6 @@ def _data(one: SuiteVerdict) -> dict[str, object]:
         "quarantined": sorted(one.sorted.excused)[:50] if one.sorted else [],
         "complete": one.whole is not None,
         "said": one.said,
-        "gate": msgspec.to_builtins(outcome.coverage) if outcome else None,
+        "gate": msgspec.to_builtins(msgspec.structs.replace(outcome.coverage, missing={})) if outcome else None,
+        "measures": msgspec.to_builtins(outcome.judged[:LISTED]) if outcome else [],
     }

@@ -5,14 +5,17 @@ from pathlib import Path
 import msgspec
 
 from cicd.adapters.config_file import read_text
+from cicd.adapters.cpus import read_cpus
 from cicd.adapters.runner import Runner
 from cicd.contract import RunSuite
 from cicd.core.config import Config, Suite, suite_of
 from cicd.core.config_rules import parse_config
+from cicd.core.coverage_gates import with_policy
 from cicd.core.gates import coverage_policy
 from cicd.core.pytest_command import named_report, parse_command
 from cicd.core.suite_plan import read_plan, shard_of
 from cicd.core.suite_run import ShardRun, SuiteRun
+from cicd.core.workers import MOST, choose_workers, explain
 from cicd.errors import ConfigError, UsageError
 
 
@@ -46,6 +49,8 @@ def read_run(inputs: RunSuite, config: Config | None, runner: Runner) -> SuiteRu
     coverage = coverage_policy(
         inputs.coverage, asked=suite.coverage, configured=config.gates.coverage if config is not None else None
     )
+    if config is not None and shard is None:
+        coverage = with_policy(coverage, config.gates)
     if shard and coverage.wanted:  # it is held against the threshold when all shards are there
         coverage = msgspec.structs.replace(coverage, least=None)
     return SuiteRun(
@@ -61,6 +66,8 @@ def read_run(inputs: RunSuite, config: Config | None, runner: Runner) -> SuiteRu
         measures=tuple(suite.measures),
         budget=suite.budget,
         quarantine=tuple(config.quarantine) if config else (),
+        history=Path(inputs.history) if inputs.history else None,
+        workers=_workers(inputs.workers or str(suite.workers), runner),
     )
 
 
@@ -94,6 +101,20 @@ def _shard(inputs: RunSuite, runner: Runner) -> ShardRun | None:
         attempt=int(attempt) if attempt.isdecimal() else 1,
         folder=runner.temp / f"cicd-part-{plan.suite}-{number}",
     )
+
+
+def _workers(text: str, runner: Runner) -> int:
+    if text.strip() == "auto":
+        cpus = read_cpus()
+        workers = choose_workers(cpus)
+        runner.say(explain(cpus, workers))
+        return workers
+    if not (text.strip().isdecimal() and 1 <= int(text) <= MOST):
+        raise UsageError(
+            f"`workers` must be `auto` or a number from 1 to {MOST}, is `{text[:40]}`",
+            next_step="write `workers: auto`",
+        )
+    return int(text)
 
 
 def _minutes(text: str) -> float:

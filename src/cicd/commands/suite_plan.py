@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from cicd.adapters.base_commit import base_of
 from cicd.adapters.runner import Runner
 from cicd.adapters.suite_history import load, tracked, trees
 from cicd.contract import RunSuite
@@ -55,7 +56,10 @@ def plan_suites(inputs: RunSuite, config: Config | None, runner: Runner) -> Resu
     return Result(
         decision="planned",
         message=f"{len(jobs)} job{'s' * (len(jobs) != 1)} for {len(names)} suite{'s' * (len(names) != 1)}",
-        outputs={"plan": plan_text(plan), "matrix": json.dumps(jobs)},
+        outputs={
+            "plan": plan_text(plan),
+            "matrix": json.dumps([{**job, "depth": _depth(config, job["suite"])} for job in jobs]),
+        },
         data={"suites": [_data(one) for one in suites], "jobs": len(jobs)},
         summary=_summary(suites),
     )
@@ -66,7 +70,7 @@ def plan_suite(
 ) -> SuitePlan:
     """What becomes of one suite."""
     suite, known = suite_of(config, name), history.of(name)
-    inputs = inputs_of(config, suite, folder)
+    inputs = inputs_of(config, suite, folder, runner)
     kept = None if isinstance(inputs, str) else inputs
     if kept is None:
         why = f"it runs, for {inputs}"
@@ -85,7 +89,7 @@ def plan_suite(
     return SuitePlan(suite=name, assignment=assignment, inputs=kept, why=f"{why}{more}")
 
 
-def inputs_of(config: Config, suite: Suite, folder: Path) -> dict[str, str] | str:
+def inputs_of(config: Config, suite: Suite, folder: Path, runner: Runner) -> dict[str, str] | str:
     """What a suite's result depends on, by name; or why it cannot be told."""
     if not suite.reuse:
         return "`reuse` is false"
@@ -96,9 +100,15 @@ def inputs_of(config: Config, suite: Suite, folder: Path) -> dict[str, str] | st
     found = trees(folder, [*suite.paths, *(path for path in dict.fromkeys(about) if (folder / path).exists())])
     if isinstance(found, str):
         return found
+    base = {}
+    if suite.coverage and config.gates.changed_lines is not None:  # the same files may be another change
+        base = {"base": base_of(folder, runner).sha}
+        if not base["base"]:
+            return "git does not know here where the change began"
     services = {name: msgspec.to_builtins(config.services.get(name)) for name in suite.needs}
     return {
         **{f"tree {path}": text for path, text in found.items()},
+        **base,
         "suite": digest(msgspec.to_builtins(suite)),
         "gates": digest([msgspec.to_builtins(config.gates), msgspec.to_builtins(config.quarantine)]),
         "services": digest(services),
@@ -115,6 +125,12 @@ def _choice(suite: Suite, times: Mapping[str, FileTimes], fixed: float) -> Choic
     work = sum(seconds_of(one) for one in times.values())
     longest = max((max(one.tests.values(), default=0.0) + one.fixtures for one in times.values()), default=0.0)
     return choose_shards(work, longest, fixed + JOB, suite.target)
+
+
+def _depth(config: Config, suite: str) -> int:
+    """How many commits a job of the suite checks out; 0: all, for one that is compared with its base."""
+    budget = config.suites[suite].budget
+    return 0 if budget and budget.regression is not None else 1
 
 
 def _data(one: SuitePlan) -> dict[str, object]:

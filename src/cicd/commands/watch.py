@@ -8,6 +8,7 @@ from cicd.core.config import Watch
 from cicd.core.watch import Answer, Judgement, Seen, Traffic, judge
 
 INTERVAL = 0.2  # seconds between two looks
+BESIDE = 1.0  # seconds between two looks at what runs beside the slot, which take longer
 BASELINE = 1000  # requests that the release before is judged by, at most
 
 
@@ -18,12 +19,14 @@ class Watched:
     Attributes:
         slot: its name.
         ask: one probe; whether the answer was right.
+        beside: what of that which runs beside it crashed; empty for nothing.
         before: what it answered to its users before, to be judged by that alone; None: by what it answers now.
     """
 
     slot: str
     ask: Callable[[], bool]
     before: Sequence[Answer] | None = None
+    beside: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,15 @@ class Watcher:
     sleep: Callable[[float], None]
 
     def watch(self, new: Watched, old: Watched | None, seconds: float) -> tuple[Judgement, str]:
-        """Look until the verdict is clear, at most so long, and give it with its counts."""
+        """Look until the verdict is clear, at most so long, and give it with its counts.
+
+        What crashed beside the new slot fails it at once. It is looked for at the end, too, whatever the counts say.
+        """
         slots = [new, old] if old else [new]
         seen = {each.slot: Seen(Traffic().plus(each.before or ())) for each in slots}
         live = {each.slot for each in slots if each.before is None}
         started, nothing = self.clock(), Seen()
+        looked = started
         while True:
             own = {each.slot: seen[each.slot].own.plus_own(each.ask()) for each in slots}
             users = [answer for answer in self.log.read() if not answer.own]
@@ -52,6 +59,12 @@ class Watcher:
                 seen[slot] = Seen(seen[slot].users.plus(more), own[slot])
             baseline = seen[old.slot] if old else nothing
             judgement, why = judge(seen[new.slot], baseline, self.policy, self.clock() - started, seconds)
+            if judgement == "failed":
+                return judgement, why
+            if judgement != "go-on" or self.clock() - looked >= BESIDE:
+                looked = self.clock()
+                if crashed := new.beside():
+                    return "failed", crashed
             if judgement != "go-on":
                 return judgement, why
             self.sleep(INTERVAL)

@@ -117,6 +117,12 @@ def problems(model: Model, shape: Shape, port: int) -> list[str]:
     return found
 
 
+def unbuilt(model: Model, shape: Shape) -> list[str]:
+    """Shared services of which there is no image: nobody builds them on a host."""
+    services = model["services"]
+    return [name for name in shape.shared if services[name].get("build") and not services[name].get("image")]
+
+
 def several(model: Model, shape: Shape) -> list[str]:
     """Why it cannot be deployed on hosts that are no swarm."""
     service = model["services"][shape.service]

@@ -39,7 +39,8 @@ class Suite(_Section, frozen=True):
     `shards` is in how many jobs it runs (`auto`: as many as are worth it; `target`: so that it takes no longer). A
     suite whose inputs have passed before is not run again: they are the commit's `paths` (left out: all of it), the
     command, Python, services and this section; `reuse: false` runs it always, and `audit` is the share of such hits
-    that are run all the same. `measures` are reports of load or benchmark tools, held against `budget`.
+    that are run all the same. `workers` is how many of pytest-xdist's a job has (`auto`: as many as it may use CPUs);
+    a file's tests stay in one of them. `measures` are reports of load or benchmark tools, held against `budget`.
     """
 
     run: str
@@ -49,6 +50,7 @@ class Suite(_Section, frozen=True):
     timeout: Duration = 3600
     shards: Literal["auto"] | Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     target: Duration = 0
+    workers: Literal["auto"] | Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     paths: list[str] = []
     reuse: bool = True
     audit: Percent = 2
@@ -57,9 +59,15 @@ class Suite(_Section, frozen=True):
 
 
 class Gates(_Section, frozen=True):
-    """What a measurement is held against. `coverage`: least line coverage."""
+    """What a measurement is held against.
+
+    `coverage`: least line coverage. `changed-lines`: the same of the lines that a change touches. `may-fall`: by how
+    many percent coverage may be below what the branch had; `0%`: it must not fall. Left out: it is not held.
+    """
 
     coverage: Percent | None = None
+    changed_lines: Percent | None = None
+    may_fall: Percent | None = None
 
 
 class Health(_Section, frozen=True):
@@ -69,7 +77,7 @@ class Health(_Section, frozen=True):
     status: Annotated[int, msgspec.Meta(ge=100, le=599)] = 200
     successes: Positive = 3
     within: Duration = 60
-    interval: Duration = 0.2
+    interval: Duration = 0.05
     release_header: str = ""
 
 

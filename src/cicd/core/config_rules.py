@@ -28,6 +28,7 @@ def parse_config(text: str, path: str) -> Config:
         *_reference_problems(config),
         *_freeze_problems(config),
         *_quarantine_problems(config),
+        *_regression_problems(config),
         *_process_problems(config),
         *_compose_problems(config),
         *_settings_problems(config),
@@ -104,6 +105,19 @@ def _quarantine_problems(config: Config) -> list[str]:
             problems.append(f"quarantine[{index}].until: `{entry.until[:40]}` is no day such as 2026-12-31")
         if not (entry.test.strip() and entry.owner.strip() and entry.reason.strip()):
             problems.append(f"quarantine[{index}]: test, owner and reason must be said")
+    return problems
+
+
+def _regression_problems(config: Config) -> list[str]:
+    """Both sides run on one machine, and say what they measured."""
+    problems = []
+    for name, suite in config.suites.items():
+        if suite.budget is None or suite.budget.regression is None:
+            continue
+        if suite.shards != 1:
+            problems.append(f"suites.{name}.shards: `budget.regression` compares runs of the whole suite in one job")
+        if not suite.measures:
+            problems.append(f"suites.{name}.measures: `budget.regression` needs the reports that it compares")
     return problems
 
 

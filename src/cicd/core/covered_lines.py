@@ -1,10 +1,9 @@
-"""Which lines the tests of all shards ran, as one; and how many of those that a change touches.
+"""Which lines the tests of all shards ran, as one.
 
 Each shard leaves coverage.py's JSON report. A statement ran if it ran in any of them: the union by file and line is
 what `coverage combine` makes of the data, but needs neither equal paths on every machine nor the project's environment.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
@@ -14,8 +13,6 @@ from cicd.core.gates import Coverage
 from cicd.errors import ReportInvalid
 
 LARGEST = 200 * 1024 * 1024  # bytes of one report
-MOST_LISTED = 20  # lines that are named of one file
-HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 Line = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 
 
@@ -28,18 +25,6 @@ class Lines(msgspec.Struct, frozen=True):
 
 class _Report(msgspec.Struct):
     files: dict[str, Lines]
-
-
-class Changed(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of the statements that a change touches ran.
-
-    Attributes:
-        found: None when it touches no statement that is measured.
-        missing: file → touched statements that did not run.
-    """
-
-    found: Coverage | None = None
-    missing: dict[str, list[int]] = {}
 
 
 def read_lines(text: bytes, source: str) -> dict[str, Lines]:
@@ -90,40 +75,18 @@ def total(lines: Mapping[str, Lines]) -> Coverage | None:
     return Coverage(covered, covered + missing) if covered + missing else None
 
 
-def of_change(lines: Mapping[str, Lines], touched: Mapping[str, set[int]]) -> Changed:
-    """The statements among touched lines."""
-    covered, missing = 0, dict[str, list[int]]()
-    for file, numbers in touched.items():
-        if file in lines:
-            covered += len(numbers & lines[file].executed_lines)
-            if left := sorted(numbers & lines[file].missing_lines):
-                missing[file] = left
-    statements = covered + sum(len(left) for left in missing.values())
-    return Changed(found=Coverage(covered, statements) if statements else None, missing=missing)
+def foreign(lines: Mapping[str, Lines], lengths: Mapping[str, int | None]) -> str:
+    """Why the lines are those of another checkout; empty: nothing says so.
 
-
-def touched_lines(diff: str) -> dict[str, set[int]]:
-    """File → lines that are new or changed, of `git diff --unified=0 --no-prefix`."""
-    touched: dict[str, set[int]] = {}
-    file, left = "", 0  # lines of a hunk that are still to come: what is in them is text, whatever it looks like
-    for line in diff.split("\n"):
-        if left > 0 and line[:1] == "+":
-            left -= 1
-        elif line.startswith("+++ ") and left <= 0:
-            file = line[4:].rstrip("\t")
-        elif (found := HUNK.match(line)) and file != "/dev/null":
-            start, left = int(found[1]), int(found[2] if found[2] is not None else 1)
-            touched.setdefault(file, set()).update(range(start, start + left))
-    return touched
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """`3-5, 9` of sorted numbers, cut after a few."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1] = [parts[-1][0], number]
-        else:
-            parts.append([number, number])
-    told = [str(first) if first == last else f"{first}-{last}" for first, last in parts[:MOST_LISTED]]
-    return ", ".join([*told, *(["…"] if len(parts) > MOST_LISTED else [])])
+    Args:
+        lengths: measured file → how many lines it has here; None: it is not there, as one that a test has written.
+            Those that are installed are not looked for: a job that gives the verdict has no environment.
+    """
+    own = [file for file in lines if not file.startswith("/") and "site-packages" not in file.split("/")]
+    if own and all(lengths.get(file) is None for file in own):
+        return f"none of the measured files is in this checkout, such as `{min(own)[:200]}`"
+    for file, one in lines.items():
+        length, last = lengths.get(file), max(one.executed_lines | one.missing_lines, default=0)
+        if length is not None and last > length:
+            return f"a statement was measured on line {last} of `{file[:200]}`, which has {length} here"
+    return ""

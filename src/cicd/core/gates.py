@@ -25,6 +25,15 @@ class Coverage(msgspec.Struct, frozen=True):
         return f"{math.floor(10000 * self.covered / self.statements) / 100:.2f}"
 
 
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """Coverage held against something besides the threshold. `what` is the gate's name, `why` a sentence."""
+
+    what: str
+    passed: bool
+    why: str
+    next_step: str = ""
+
+
 class CoverageGate(msgspec.Struct, frozen=True, kw_only=True):
     """Whether coverage was wanted, what was found, and what it is held against.
 
@@ -33,15 +42,28 @@ class CoverageGate(msgspec.Struct, frozen=True, kw_only=True):
         least: the threshold in percent; None: measured only.
         found: what was measured; None: nothing.
         why: why nothing was measured.
+        changed_lines: least percent of the lines that a change touches; None: they are not held.
+        may_fall: by how many percent it may be below what the branch had; None: it is not held.
+        held: what came of these two.
+        missing: file → changed lines that did not run.
     """
 
     wanted: bool = False
     least: float | None = None
     found: Coverage | None = None
     why: str = ""
+    changed_lines: float | None = None
+    may_fall: float | None = None
+    held: tuple[Held, ...] = ()
+    missing: dict[str, list[int]] = {}
 
     @property
     def passed(self) -> bool:
+        return self.meets_least and all(one.passed for one in self.held)
+
+    @property
+    def meets_least(self) -> bool:
+        """Whether the whole reaches the threshold."""
         if not self.wanted:
             return True
         if self.found is None:
@@ -58,7 +80,8 @@ class CoverageGate(msgspec.Struct, frozen=True, kw_only=True):
         if self.found is None:
             return f"Line coverage was not measured, and {policy}"
         lines = f"{self.found.covered} of {self.found.statements} statements by coverage.py"
-        return f"Line coverage is {self.found.shown}% ({lines}), and {policy}"
+        told = [f"Line coverage is {self.found.shown}% ({lines}), and {policy}", *(one.why for one in self.held)]
+        return ". ".join(told)
 
 
 class _Totals(msgspec.Struct):

@@ -11,9 +11,11 @@ import msgspec
 from cicd.core.completeness import FileTimes
 from cicd.core.flaky import Rates, counted_in
 from cicd.core.proof import Proof, with_proof
+from cicd.core.suite import Outcome
 from cicd.core.suite_verdict import SuiteVerdict
 
 SCHEMA = 1
+READS_ONLY = ("pull_request", "pull_request_target")  # events whose runs keep nothing for others
 LARGEST = 128 * 1024 * 1024  # bytes
 JOB = 20.0  # seconds of a job before its suite starts, where nobody has measured it: queue, machine, checkout
 
@@ -60,6 +62,14 @@ def read_history(text: bytes) -> History | str:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return str(error)[:200]
     return found if found.schema == SCHEMA else f"its format is {found.schema}, and {SCHEMA} is read here"
+
+
+def with_figures(history: History, suite: str, outcome: Outcome) -> History:
+    """The history with the last figures of a suite that is green."""
+    found = outcome.coverage.found
+    figures = Figures(tests=outcome.seen.ran, seconds=outcome.seconds, coverage=found.shown if found else "")
+    known = msgspec.structs.replace(history.of(suite), figures=figures)
+    return msgspec.structs.replace(history, suites={**history.suites, suite: known})
 
 
 def learned(

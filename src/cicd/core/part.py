@@ -19,6 +19,11 @@ from cicd.errors import ReportInvalid
 SCHEMA = 1
 LARGEST = 32 * 1024 * 1024  # bytes; a part has up to 1,000 failures with their text
 MOST_FAILURES = 1000
+MOST_TESTS = 100_000_000
+MOST_LISTED = 100  # slowest tests
+MOST_MEASURES = 10_000
+LONGEST = 366 * 24 * 3600  # seconds
+LONGEST_TEXT = 1024 * 1024  # characters
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
 Shard = Annotated[int, msgspec.Meta(ge=1, le=256)]
@@ -123,8 +128,8 @@ def read_part(text: bytes, source: str) -> Part:
         part = msgspec.json.decode(text, type=Part)
         if part.schema != SCHEMA:
             raise ValueError(f"its format is {part.schema}, and {SCHEMA} is read here")
-        if part.shard > part.shards or len(part.report.failures) > MOST_FAILURES:
-            raise ValueError("it cannot be")
+        if wrong := _wrong(part):
+            raise ValueError(f"{wrong} cannot be")
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise ReportInvalid(
             f"`{source}` is no part of a suite",
@@ -132,6 +137,27 @@ def read_part(text: bytes, source: str) -> Part:
             next_step="all jobs of a run must use the same version of run-suite",
         ) from error
     return part
+
+
+def _wrong(part: Part) -> str:
+    """What of a part no run of ours would have written; empty: nothing."""
+    report = part.report
+    numbers = (report.tests, report.failed, report.skipped, report.flaky, report.claimed, report.marked)
+    seconds = (part.seconds, part.limit, report.seconds, *(one.seconds for one in report.slowest))
+    texts = (text for one in report.failures for text in (one.test, one.file, one.message, one.text))
+    names = (*(one.test for one in report.slowest), *(text for one in part.judged for text in (one.measure, one.why)))
+    checks = {
+        "its shard": part.shard <= part.shards,
+        "its exit code": -256 < part.code < 2**32,  # below 0 a signal; Windows has codes of 32 bits
+        "its counts": all(0 <= number <= MOST_TESTS for number in numbers),
+        "more failed or skipped tests than there are": max(report.failed, report.skipped) <= report.tests,
+        "its seconds": all(0 <= number <= LONGEST for number in seconds),  # NaN is neither
+        "so many failures": len(report.failures) <= min(MOST_FAILURES, report.failed),
+        "so many slowest tests": len(report.slowest) <= MOST_LISTED,
+        "so many measures": len(part.judged) <= MOST_MEASURES,
+        "its texts": all(len(text) <= LONGEST_TEXT for text in (*texts, *names)),
+    }
+    return next((what for what, fine in checks.items() if not fine), "")
 
 
 def merged(reports: list[Report]) -> Report:

@@ -1,23 +1,15 @@
-"""The performance gate: measures held against budgets, and against the base by runs that alternate on one machine.
-
-One run of each side shows nothing: a shared runner is 10% slower from one minute to the next. So both sides run in
-turns, each pair gives one ratio, and a distribution test says whether the ratios are about something or noise. The test
-is Wilcoxon's signed ranks, the estimate Hodges and Lehmann's, its bounds those of Tukey on the Walsh averages
-(Hollander, Wolfe, Chicken: Nonparametric Statistical Methods, 3rd ed., ch. 3): no bell curve is assumed, and one run
-that another tenant of the machine has spoiled moves little.
-"""
+"""Measures of load and benchmark tools, held against absolute limits; against the base: regression.py."""
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import combinations_with_replacement
+from collections.abc import Sequence
 from statistics import median
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from cicd.core.reading import Duration, Percent
 
-CERTAIN = 0.01  # of one comparison: how often equal sides may look unlike
+FEWEST, MOST = 7, 100  # pairs: of fewer than 7 equal sides look unlike more often than 1% even if all point one way
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 
@@ -26,6 +18,10 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
 
     `p50`, `p95` and `p99` are the longest times, `throughput` the fewest requests (or rounds) a second, `errors` the
     most that may fail. `only` limits all of it to measures of these names.
+
+    `regression` is how much slower than the base's code the new one may be, by at most `pairs` of runs in turns on the
+    same machine, all `within` this time. `inconclusive` says what becomes of the suite when noise hides the answer or
+    there is no base: `pass` with a warning, or `fail`.
     """
 
     p50: Duration | None = None
@@ -34,6 +30,10 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     throughput: float | None = None
     errors: Percent | None = None
     only: list[str] = []
+    regression: Percent | None = None
+    pairs: Annotated[int, msgspec.Meta(ge=FEWEST, le=MOST)] = 40
+    within: Duration = 900
+    inconclusive: Literal["pass", "fail"] = "pass"
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,21 +77,6 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     verdict: Verdict
     why: str
-
-
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """How much longer the new side takes than the old one.
-
-    Attributes:
-        percent: the estimate; below 0 it is faster.
-        low, high: bounds of it, each certain to 1 − CERTAIN.
-        pairs: that it is made of.
-    """
-
-    percent: float
-    low: float
-    high: float
-    pairs: int
 
 
 def judge(measures: Sequence[Measure], budget: Budget) -> list[Judged]:
@@ -142,114 +127,6 @@ def _errors(measure: Measure, most: float) -> Judged:
         why = f"{measure.name}: {share:.3g}% of {measure.count:,} failed, at most {most:g}% may"
     passed = share is not None and share <= most
     return Judged(measure=measure.name, what="errors", verdict="passed" if passed else "failed", why=why)
-
-
-def compare(pairs: Sequence[tuple[float, float]], certain: float = CERTAIN) -> Comparison:
-    """Old and new seconds, measured in turns, as one estimate with bounds.
-
-    Args:
-        pairs: (old, new), both above 0; neighbours in time.
-        certain: how often equal sides may seem unlike, for each bound.
-
-    Raises:
-        ValueError: there are fewer than two pairs.
-    """
-    if len(pairs) < 2:
-        raise ValueError("a comparison needs two pairs")
-    logs = [math.log(new / old) for old, new in pairs]
-    averages = sorted((one + other) / 2 for one, other in combinations_with_replacement(logs, 2))
-    skip = _rank(len(logs), certain)
-    low = averages[skip - 1] if skip else -math.inf
-    high = averages[-skip] if skip else math.inf
-    return Comparison(percent=_percent(median(averages)), low=_percent(low), high=_percent(high), pairs=len(logs))
-
-
-def _percent(log: float) -> float:
-    return math.inf if log > 50 else 100 * math.expm1(log)
-
-
-def _rank(count: int, certain: float) -> int:
-    """How many Walsh averages lie beyond a bound: the largest c with P(T⁺ < c) ≤ `certain`; 0 if there is none.
-
-    T⁺ is Wilcoxon's statistic of `count` values. Its exact distribution is that of the sum of a random subset of
-    1 … count; beyond 60 values the bell curve that it then is.
-    """
-    if count > 60:
-        mean, deviation = count * (count + 1) / 4, math.sqrt(count * (count + 1) * (2 * count + 1) / 24)
-        return max(0, math.floor(mean - _z(certain) * deviation))
-    ways = [1] + [0] * (count * (count + 1) // 2)
-    for rank in range(1, count + 1):
-        for total in range(len(ways) - 1, rank - 1, -1):
-            ways[total] += ways[total - rank]
-    below, most = 0, certain * 2**count
-    for total, found in enumerate(ways):
-        below += found
-        if below > most:
-            return total
-    return 0
-
-
-def _z(certain: float) -> float:
-    """Standard deviations beyond which a bell curve has so much on one side, by bisection of the error function."""
-    low, high = 0.0, 10.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.erfc(middle / math.sqrt(2)) / 2 > certain else (low, middle)
-    return low
-
-
-def regressions(runs: Sequence[tuple[Sequence[Measure], Sequence[Measure]]], allowed: float) -> list[Judged]:
-    """Each measure of the base held against that of the new code.
-
-    Args:
-        runs: (base, new), neighbours in time.
-        allowed: percent that a measure may be slower.
-    """
-    series = paired(runs)
-    names = [name for name, pairs in series.items() if len(pairs) >= 2]
-    certain = CERTAIN / max(1, len(names))  # more measures, more chances for noise to look like something (Bonferroni)
-    return [_regression(name, compare(series[name], certain), allowed) for name in names] or [
-        Judged(
-            measure="",
-            what="regression",
-            verdict="inconclusive",
-            why="base and new code have no measure in common that could be compared",
-        )
-    ]
-
-
-def paired(runs: Sequence[tuple[Sequence[Measure], Sequence[Measure]]]) -> dict[str, list[tuple[float, float]]]:
-    """Name → (base, new) of each pair of runs that has both."""
-    series: dict[str, list[tuple[float, float]]] = {}
-    for base, new in runs:
-        old = _typical(base)
-        for name, value in _typical(new).items():
-            if name in old:
-                series.setdefault(name, []).append((old[name], value))
-    return series
-
-
-def _typical(measures: Sequence[Measure]) -> Mapping[str, float]:
-    return {one.name: value for one in measures if (value := one.typical) is not None and value > 0}
-
-
-def _regression(name: str, found: Comparison, allowed: float) -> Judged:
-    """Slower for certain, and by more than is allowed: failed. Too noisy to say so either way: inconclusive."""
-    told = f"{name}: {found.percent:+.1f}% (from {found.low:+.1f}% to {found.high:+.1f}%, {found.pairs} pairs)"
-    if found.low > 0 and found.percent > allowed:
-        verdict: Verdict = "failed"
-        why = f"{told}, at most {allowed:g}% slower is allowed"
-    elif found.high - found.percent > max(allowed, 1.0) or found.percent > allowed:
-        verdict = "inconclusive"
-        why = f"{told}: the noise is larger than the {allowed:g}% that are looked for"
-    else:
-        verdict, why = "passed", f"{told}, at most {allowed:g}% slower is allowed"
-    return Judged(measure=name, what="regression", verdict=verdict, why=why)
-
-
-def order(pair: int) -> tuple[str, str]:
-    """Which side runs first in a pair: they take turns, so that what changes steadily harms neither."""
-    return ("base", "new") if pair % 2 == 0 else ("new", "base")
 
 
 def seconds(value: float) -> str:

@@ -31,6 +31,7 @@ PYTHON = re.compile(r"(python|pypy)[\d.]*t?")
 COVERAGE = re.compile(r"coverage[\d.-]*")
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+OWN_WORKERS = re.compile(r"-n(\d+|auto|logical)|(-p)?no:xdist")
 OPERATORS = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "2>", "&>"}
 INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
@@ -179,7 +180,7 @@ def measured(
     Args:
         report: where pytest-cov is to write its JSON.
         python: argv of the command's interpreter.
-        modules: those of `pytest_cov` and `coverage` that it has.
+        modules: those of `pytest_cov`, `coverage` and others that it has.
         addopts: what the project's settings add to the command line.
     """
     if command.measures:
@@ -194,6 +195,28 @@ def measured(
     if "coverage" in modules:
         return under_coverage(command, python)
     return "neither pytest-cov nor coverage is in the environment of the command"
+
+
+def in_parallel(command: Command, workers: int, modules: Sequence[str], addopts: Sequence[str]) -> Command | str:
+    """The command with so many of pytest-xdist's workers, each file's tests in one of them; or why it has none.
+
+    A command that says itself how many it wants is left as it is.
+
+    Args:
+        modules: those of `xdist` and others that its interpreter has.
+        addopts: what the project's settings add to the command line.
+    """
+    if command.pytest is None:
+        return "the command is not pytest"
+    words = [*addopts, *before_dashes(command.options)]
+    if has_option(words, "-n", "--numprocesses") or any(OWN_WORKERS.fullmatch(word) for word in words):
+        return command
+    if command.measures:
+        return "`coverage run` does not follow workers, pytest-cov does"
+    if "xdist" not in modules:
+        return "pytest-xdist is not in the environment of the command"
+    spread = [] if has_option(words, "--dist") else ["--dist", "loadfile"]
+    return with_options(command, ["-n", str(workers), *spread])
 
 
 def added_options(files: Mapping[str, str]) -> list[str]:

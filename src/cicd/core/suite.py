@@ -138,9 +138,9 @@ def _coverage_red(outcome: Outcome) -> CicdError | None:
             next_step="install pytest-cov beside pytest, or run the command under `coverage run`; all jobs of a suite"
             " must measure the same code",
         )
-    return CoverageTooLow(
-        f"{outcome.suite}: {gate.sentence[0].lower()}{gate.sentence[1:]}", next_step="test what is not covered yet"
-    )
+    wrong = [one.next_step for one in gate.held if not one.passed and one.next_step]
+    next_step = wrong[0] if wrong and gate.meets_least else "test what is not covered yet"
+    return CoverageTooLow(f"{outcome.suite}: {gate.sentence[0].lower()}{gate.sentence[1:]}", next_step=next_step)
 
 
 def _too_slow(outcome: Outcome) -> TooSlow | None:

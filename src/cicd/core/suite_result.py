@@ -10,7 +10,7 @@ from cicd.core.suite_summary import suite_summary
 from cicd.core.words import counted
 from cicd.errors import CicdError
 
-LISTED = 50  # failures in the `result` output
+LISTED = 50  # failures, and measures, in the `result` output
 
 
 def suite_result(
@@ -84,12 +84,17 @@ def _data(outcome: Outcome, error: CicdError | None) -> dict[str, Any]:
             "statements": found.statements if found else None,
             "least": gate.least,
             "passed": gate.passed,
+            "gates": [{"gate": one.what, "passed": one.passed, "why": one.why} for one in gate.held],
         }
         if gate.wanted
         else None,
         "failures": [
             {"test": each.test, "file": each.file, "line": each.line, "message": each.message[:300]}
             for each in seen.failures[:LISTED]
+        ],
+        "measures": [
+            {"measure": one.measure, "limit": one.what, "verdict": one.verdict, "why": one.why}
+            for one in outcome.judged[:LISTED]
         ],
         "slowest": [{"test": each.test, "seconds": each.seconds} for each in seen.slowest],
         "cause": error.cause if error else "",

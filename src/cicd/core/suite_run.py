@@ -41,6 +41,8 @@ class SuiteRun:
         shard: what is run of it; None: all, and the verdict is given here.
         measures: reports of load or benchmark tools, below `folder`; held against `budget`.
         quarantine: tests that may fail.
+        history: folder in which figures are kept from run to run; None: nowhere.
+        workers: of pytest-xdist; 1: without it.
     """
 
     suite: str
@@ -55,6 +57,8 @@ class SuiteRun:
     measures: tuple[str, ...] = ()
     budget: Budget | None = None
     quarantine: tuple[Quarantined, ...] = ()
+    history: Path | None = None
+    workers: int = 1
 
     @property
     def name(self) -> str:

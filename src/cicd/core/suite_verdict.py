@@ -6,7 +6,8 @@ from datetime import date
 import msgspec
 
 from cicd.core.completeness import Incomplete, Whole, complete
-from cicd.core.covered_lines import Lines, disagreeing, together, total
+from cicd.core.coverage_gates import Against, hold
+from cicd.core.covered_lines import Lines, disagreeing, together
 from cicd.core.flaky import Quarantined, Sorted, sort_failures
 from cicd.core.gates import CoverageGate
 from cicd.core.part import Part, merged
@@ -14,6 +15,8 @@ from cicd.core.receipt import RED, Receipt
 from cicd.core.suite import Outcome, judge_gates, judge_tests
 from cicd.core.suite_plan import SuitePlan
 from cicd.errors import CicdError, NoTests, SuiteIncomplete, TestsFailed
+
+NOTHING = Against()
 
 
 class SuiteVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,24 +56,28 @@ def verdict_of(
     gate: CoverageGate,
     quarantine: Sequence[Quarantined],
     today: date,
+    sha: str = "",
+    against: Against = NOTHING,
 ) -> SuiteVerdict:
     """The verdict of one suite.
 
     Args:
+        sha: of the plan; a part of another commit is none.
         parts: of all its shards and attempts.
         receipts: the same.
         lines: shard → lines that its newest attempt covered.
         gate: what coverage is held against; `found` is still empty.
+        against: what the checkout and earlier runs give to hold it against.
     """
     if plan.proof:
         return SuiteVerdict(suite=plan.suite, proof=plan.proof, said=[plan.why])
-    chosen = newest(part for part in parts if part.suite == plan.suite and part.plan == plan.digest)
+    chosen = newest(part for part in parts if part.suite == plan.suite and part.plan == plan.digest and part.sha == sha)
     proof = _proof(plan, chosen, [one for one in receipts if one.suite == plan.suite])
     whole = proof if isinstance(proof, Whole) else None
     sorted_ = _sorted(whole, quarantine, today) if whole else None
     if not chosen:
         return SuiteVerdict(suite=plan.suite, error=proof if isinstance(proof, CicdError) else _missing(plan, [1]))
-    gate = _covered(gate, lines, list(chosen.values()))
+    gate = _covered(gate, lines, list(chosen.values()), against)
     outcome = _outcome(plan.suite, list(chosen.values()), gate)
     error = _error(list(chosen.values()), proof, sorted_, outcome)
     return SuiteVerdict(
@@ -197,7 +204,9 @@ def _own(part: Part) -> CicdError | None:
     return None if isinstance(found, NoTests) and part.shards > 1 and not part.code else found
 
 
-def _covered(gate: CoverageGate, lines: Mapping[int, Mapping[str, Lines]], parts: Sequence[Part]) -> CoverageGate:
+def _covered(
+    gate: CoverageGate, lines: Mapping[int, Mapping[str, Lines]], parts: Sequence[Part], against: Against
+) -> CoverageGate:
     if not gate.wanted or gate.why:
         return gate
     if other := disagreeing(list(lines.values())):
@@ -209,5 +218,4 @@ def _covered(gate: CoverageGate, lines: Mapping[int, Mapping[str, Lines]], parts
     unseen = [part.shard for part in parts if not part.empty and part.shard not in lines]
     if unseen:
         return msgspec.structs.replace(gate, why=f"shard {unseen[0]} left no coverage report")
-    found = total(together(lines.values()))
-    return msgspec.structs.replace(gate, found=found, why="" if found else "no shard measured anything")
+    return hold(gate, together(lines.values()), against)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cicd.core.flaky import rate
+from cicd.core.gate_tables import measures_table, missing_table
 from cicd.core.history import History
 from cicd.core.markdown import code, inline, table
 from cicd.core.suite_summary import suite_summary
@@ -23,12 +24,25 @@ def verdict_summary(verdicts: Sequence[SuiteVerdict], history: History, budget: 
     parts += filter(None, (_flaky(verdicts, history), _quarantine(verdicts)))
     text = "\n\n".join(parts)
     left = budget - len(text.encode())
+    for one in verdicts:
+        tables = _gates(one)
+        if tables and len(tables.encode()) + 2 <= left // 2:
+            text += f"\n\n{tables}"
+            left -= len(tables.encode()) + 2
     for one in red:
         if one.outcome and left > 4000:
             detail = suite_summary(one.outcome, one.error, left // max(1, len(red)))
             text += f"\n\n{detail}"
             left -= len(detail.encode()) + 2
     return text
+
+
+def _gates(one: SuiteVerdict) -> str:
+    """Measures and uncovered lines of a suite that is green; a red one's are among its details."""
+    if one.error or one.outcome is None:
+        return ""
+    found = [measures_table(one.outcome.judged), missing_table(one.outcome.coverage)]
+    return "\n\n".join(f"{code(one.suite)}: {part}" for part in found if part)
 
 
 def _row(one: SuiteVerdict, history: History) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ can be started again while the registry is away.
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -50,7 +50,7 @@ class Containers:
         return {(address, 0) for one in self.found for address in one.addresses.values()}
 
     def end(self) -> None:
-        self.docker.stop(self.found)
+        self.docker.stop([one.id for one in self.found])
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,14 @@ class ComposeEngine:
     def has(self, release_id: str) -> bool:
         return self.target.has(release_id)
 
+    def lacking(self, release_id: str) -> list[str]:
+        return [] if self.has(release_id) else [self.target.host.name]
+
     def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
         if self.target.has(record.release.id):
             return
         self.target.remove(record.release.id)  # what a killed run left
-        self.require_image(record.release.image)
-        self.docker.tag(self._reference(record.release.image), self._tag(record.release.id))
+        self._keep_image(record)
         with writing(self.target.folder):
             folder = self.target.make("releases", record.release.id)
             places = self._ship(layout)
@@ -110,6 +112,15 @@ class ComposeEngine:
                 self.target.write(folder / f"{name}.json", file_text(made))
             self.target.write(folder / "settings.json", json.dumps(dict(settings)))
             self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
+
+    def _keep_image(self, record: Record) -> None:
+        """The image has a name of ours on the host; it is pulled once more if it has gone since it was looked at."""
+        reference, name = self._reference(record.release.image), self._tag(record.release.id)
+        try:
+            self.docker.tag(reference, name)
+        except CommandFailed:
+            self.require_image(record.release.image)
+            self.docker.tag(reference, name)
 
     def _ship(self, layout: Layout) -> dict[str, str]:
         """Lay out what of the checkout services are given; gives where each path leads on the host.
@@ -162,7 +173,9 @@ class ComposeEngine:
         labels = {TARGET: self.target.name, SLOT: self._slot(slot.name), LABEL_OF_RELEASE: record.release.id}
         return slot_file(model, parts, slot, network, labels)
 
-    def discard(self, release_id: str) -> None:
+    def discard(self, release_id: str, hosts: Collection[str] | None = None) -> None:
+        if hosts is not None and self.target.host.name not in hosts:
+            return
         self.target.remove(release_id)
         self.docker.untag(self._tag(release_id))
 
@@ -249,21 +262,35 @@ class ComposeEngine:
             ) from error
 
     def stop(self, slot: str) -> None:
-        self.docker.stop(self.docker.containers(slot=self._slot(slot)))
+        self.docker.stop(self.docker.ids(slot=self._slot(slot)))
 
     def alive(self, slot: str) -> str:
         return self.docker.running_release(slot=self._slot(slot), role="service")
 
     def take_over(self, slot: str, record: Record) -> str:
-        companions = sorted(
-            set(self._file(record, f"slot-{slot}")["services"]) - {in_slot(record.deploy.service, slot)}
-        )
-        self.docker.stop(self.docker.containers(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
-        if not companions:
+        names = self._companions(slot, record)
+        self.docker.stop(self.docker.ids(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
+        if not names:
             return ""
-        names = [name.removesuffix(f"-{slot}") for name in companions]
         self._up(record, slot, names)
         return f"{', '.join(names)} with it"
+
+    def _companions(self, slot: str, record: Record) -> list[str]:
+        """Names of services, as the compose files have them."""
+        inside = set(self._file(record, f"slot-{slot}")["services"]) - {in_slot(record.deploy.service, slot)}
+        return sorted(name.removesuffix(f"-{slot}") for name in inside)
+
+    def fallen(self, slot: str, record: Record) -> str:
+        """What ended with 0 and is not started again has done its work. Health is not asked: it is the service's."""
+        if not self._companions(slot, record):
+            return ""
+        found = self.docker.containers(slot=self._slot(slot), role="companion")
+        return "; ".join(
+            f"companion `{one.service.removesuffix(f'-{slot}')}` on {self.target.host.name} crashed: "
+            f"{self.docker.last_words(one, 5)}"
+            for one in sorted(found, key=lambda one: one.name)
+            if one.crashed
+        )
 
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         service = self._file(record, f"slot-{slot}")["services"][in_slot(record.deploy.service, slot)]

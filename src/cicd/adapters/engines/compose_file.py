@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from cicd.core.compose import (
     relative_paths,
     several,
     shape,
+    unbuilt,
     with_env_files,
 )
 from cicd.core.release import digest, redact
@@ -47,15 +48,17 @@ def read_layout(
     Raises:
         ConfigError: a file is not there or wrong, a variable has no value, or it cannot be deployed.
     """
-    public = render(source, runner, {}, PUBLIC)
+    with ThreadPoolExecutor(1) as pool:  # each starts a program
+        asked = pool.submit(read_model, source, settings, runner, own) if whole else None
+        public = render(source, runner, {}, PUBLIC)
     if away := outside(public):
         raise ConfigError(
             f"{', '.join(source.compose)}: {', '.join(away)} is outside of {source.folder}",
             cause="a release is laid out on its hosts from what the project's folder has",
             next_step="move it into that folder, or give the absolute path that it has on the hosts",
         )
-    found = shape(public, source.deploy.service, source.deploy.companions)
-    model = read_model(source, settings, runner, own) if whole else {}
+    found = _shape(source, public)
+    model = asked.result() if asked else {}
     shared = _shared(public, found)
     over_nodes = ["swarm"] if source.deploy.engine == "swarm" else []  # they are made otherwise there
     paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
@@ -82,7 +85,7 @@ def read_model(
             f"{', '.join(source.compose)}: services.{source.deploy.service}: none of its profiles is on",
             next_step="take `profiles` from it, or name one with COMPOSE_PROFILES under `deploy.env`",
         )
-    found = shape(model, source.deploy.service, source.deploy.companions)
+    found = _shape(source, model)
     wrong = problems(model, found, port_of(model["services"][found.service], source.deploy.port))
     wrong += stack_problems(model, found) if source.deploy.engine == "swarm" else several(model, found)
     if wrong:
@@ -97,6 +100,19 @@ def read_model(
     return with_env_files(model, missing, settings, dict.fromkeys(found.shared, lasting))
 
 
+def _shape(source: Source, model: Mapping[str, Any]) -> Shape:
+    """Who is who, and that there is an image of each. Raises ConfigError."""
+    found = shape(model, source.deploy.service, source.deploy.companions)
+    if names := [f"services.{name}" for name in unbuilt(model, found)]:
+        raise ConfigError(
+            f"{', '.join(source.compose)}: {', '.join(names)} has `build` and no `image`",
+            cause="a service that both slots use is started from its image: a host has no checkout to build from",
+            next_step="push what it builds to a registry and name that with `image`, by digest; or name the service in "
+            "deploy.companions, if it runs the release's image",
+        )
+    return found
+
+
 def render(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
     """Compose's own reading of the files, as JSON. `variables` fill them in, and errors may quote their values.
 
@@ -104,19 +120,20 @@ def render(source: Source, runner: Runner, variables: Mapping[str, str], options
         ConfigError: a file is not there or wrong, or a variable has no value; all of these are named.
     """
     command, env = _command(source, runner, variables)
-    with ThreadPoolExecutor(1) as pool:  # a promotion waits for both, and each starts a program
-        answer = pool.submit(ask, source, runner, variables, options)
-        done = run([*command, "--quiet", *options], env=env, check=False)
-    unset = sorted(set(re.findall(r'The \\?"(\w+)\\?" variable is not set', done.output)))
-    if done.code or (unset and variables):
+    said = list[str]()
+    answer: dict[str, Any] | None = None
+    with suppress(CommandFailed, ValueError):
+        answer = json.loads(output([*command, "--format=json", *options], env=env, complain=said.append))
+    unset = sorted(set(re.findall(r'The \\?"(\w+)\\?" variable is not set', said[0])))
+    if answer is None or (unset and variables):
         raise ConfigError(
-            f"{', '.join(source.compose)}: {_named(unset) or _last_line(done.output)}",
+            f"{', '.join(source.compose)}: {_named(unset) or _last_line(said[0])}",
             cause="each variable needs a value: a default in the file, `env` in cicd.yml, or a line of `app-env`"
             if unset
             else "",
             next_step="mend the file; `docker compose config` reads it as this does",
         )
-    return answer.result()
+    return answer
 
 
 def ask(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:

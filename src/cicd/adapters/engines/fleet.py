@@ -1,6 +1,6 @@
 """An engine of several hosts: each step is done on all of them at once, and counts when it is done on all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -42,11 +42,14 @@ class Fleet:
     def has(self, release_id: str) -> bool:
         return all(self._all(lambda engine: engine.has(release_id)))
 
+    def lacking(self, release_id: str) -> list[str]:
+        return [host for found in self._all(lambda engine: engine.lacking(release_id)) for host in found]
+
     def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
         self._all(lambda engine: engine.prepare(record, settings, layout))
 
-    def discard(self, release_id: str) -> None:
-        self._all(lambda engine: engine.discard(release_id))
+    def discard(self, release_id: str, hosts: Collection[str] | None = None) -> None:
+        self._all(lambda engine: engine.discard(release_id, hosts))
 
     def bring_services(self, record: Record) -> str:
         return self._all(lambda engine: engine.bring_services(record))[0]
@@ -69,6 +72,9 @@ class Fleet:
 
     def take_over(self, slot: str, record: Record) -> str:
         return self._all(lambda engine: engine.take_over(slot, record))[0]
+
+    def fallen(self, slot: str, record: Record) -> str:
+        return "; ".join(filter(None, self._all(lambda engine: engine.fallen(slot, record))))
 
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         return tuple(one for found in self._all(lambda engine: engine.addresses(slot, record)) for one in found)

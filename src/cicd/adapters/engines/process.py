@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -84,6 +84,9 @@ class ProcessEngine:
     def has(self, release_id: str) -> bool:
         return self.target.has(release_id)
 
+    def lacking(self, release_id: str) -> list[str]:
+        return [] if self.has(release_id) else [self.target.host.name]
+
     def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
         image = verified(self.target.root, record.release.image)
         folder = self.target.release_folder(record.release.id)
@@ -109,7 +112,9 @@ class ProcessEngine:
         python = find_python(record.python, self.runner)
         return ensure_venv(requirements, python, self.target.root / "venvs", self.runner).python
 
-    def discard(self, release_id: str) -> None:
+    def discard(self, release_id: str, hosts: Collection[str] | None = None) -> None:
+        if hosts is not None and self.target.host.name not in hosts:
+            return
         self.target.remove(release_id)
 
     def bring_services(self, record: Record) -> str:
@@ -117,6 +122,9 @@ class ProcessEngine:
 
     def take_over(self, slot: str, record: Record) -> str:
         return ""
+
+    def fallen(self, slot: str, record: Record) -> str:
+        return ""  # there are no companions
 
     def start(self, slot: str, record: Record) -> None:
         self.stop(slot)

@@ -1,6 +1,6 @@
 """What an engine is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from cicd.adapters.engines.layout import Layout
@@ -43,11 +43,18 @@ class Engine(Protocol):
     def has(self, release_id: str) -> bool:
         """Whether a release lies on the target, whole."""
 
+    def lacking(self, release_id: str) -> list[str]:
+        """The hosts, by name, on which a release does not lie, or not whole."""
+
     def prepare(self, record: Record, settings: Mapping[str, str], layout: Layout) -> None:
         """Lay a release out on the target. Raises PrepareFailed, ImageMissing, DependenciesFailed."""
 
-    def discard(self, release_id: str) -> None:
-        """Take a release off the target; one that is not there is fine."""
+    def discard(self, release_id: str, hosts: Collection[str] | None = None) -> None:
+        """Take a release off the target; one that is not there is fine.
+
+        Args:
+            hosts: names of those that it is taken off; None: all.
+        """
 
     def bring_services(self, record: Record) -> str:
         """Bring the services that both slots use to what a release says; gives a few words. Raises ServiceFailed."""
@@ -72,6 +79,9 @@ class Engine(Protocol):
 
     def take_over(self, slot: str, record: Record) -> str:
         """The companions of a slot work, those of the other one do not; gives a few words."""
+
+    def fallen(self, slot: str, record: Record) -> str:
+        """The companions of a slot that crashed since they work, with their last words; empty if none did."""
 
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         """`host:port` at which the router finds the slot, for each host."""

@@ -4,6 +4,7 @@ import os
 import pwd
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +67,14 @@ class Nginx:
         self._rotate()
         manner = self.manner(port)
         text = active(shares, manner.named)
-        self._test(text, manner)
+        with ThreadPoolExecutor(1) as pool:  # each may start a program
+            asked = pool.submit(self.program.workers)
+            self._test(text, manner)
+        before = asked.result()
         self.target.write(self.folder / "active.conf", text)
         self.target.write(self.folder / "nginx.conf", main(self.folder, "active.conf", manner))
-        if self.program.runs():
-            self._reload()
+        if before or self.program.runs():
+            self._reload(before)
         else:
             self.program.start(self.folder / "nginx.conf", port)
 
@@ -81,8 +85,9 @@ class Nginx:
 
     def close(self) -> None:
         self.target.write(self.folder / "active.conf", active([NOWHERE]))
-        if self.program.runs():
-            self._reload()
+        before = self.program.workers()
+        if before or self.program.runs():
+            self._reload(before)
 
     def drain(self, addresses: Sequence[str], within: float) -> Drained:
         started = time.monotonic()
@@ -128,12 +133,12 @@ class Nginx:
                 next_step="this is a bug in cicd; the router goes on as it was",
             )
 
-    def _reload(self) -> None:
+    def _reload(self, workers: Sequence[Worker]) -> None:
         """Have the new configuration in force: new workers are there, and the old ones take no new connection.
 
         nginx says nothing of a reload that fails; and for 100 ms after one that does not, old and new ones both accept.
         """
-        before = {worker.pid for worker in self.program.workers()}
+        before = {worker.pid for worker in workers}
         self.program.reload()
         deadline = time.monotonic() + RELOADED_WITHIN
         while not _renewed(self.program.workers(), before):

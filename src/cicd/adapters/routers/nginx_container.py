@@ -1,6 +1,7 @@
 """nginx in a container, which Compose has started in place of the project's service."""
 
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class NginxContainer:
     target: str
     found: Callable[[str], Sequence[str]] = as_it_is
     _names: list[str] = field(default_factory=list, repr=False, compare=False)
+    _looking: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def check(self, conf: Path) -> str:
         done = self._run("exec", NAME, "nginx", "-t", "-q", "-c", str(conf))
@@ -65,8 +67,7 @@ class NginxContainer:
             time.sleep(0.05)
 
     def runs(self) -> bool:
-        done = self._run("inspect", "--format={{.State.Running}}", NAME)
-        return done is not None and done.output.strip() == "true"
+        return bool(self.docker.ids(["--filter=status=running"], target=self.target, role=ROUTER))
 
     def stop(self) -> None:
         self._run("stop", NAME)
@@ -101,8 +102,9 @@ class NginxContainer:
 
         Compose gives it the same name each time that it makes it anew, so that it is looked for only once.
         """
-        if not self._names:
-            self._names.extend(one.name for one in self.docker.containers(target=self.target, role=ROUTER)[:1])
+        with self._looking:
+            if not self._names:
+                self._names.extend(self.docker.names(target=self.target, role=ROUTER)[:1])
         if not self._names:
             return None
         return self.docker.run(*(self._names[0] if part == NAME else part for part in argv), check=False)
