@@ -22,7 +22,10 @@ from cicd.core.survey import (
 CONFIG, PIPELINE, ROLLBACK = ".github/cicd.yml", ".github/workflows/pipeline.yml", ".github/workflows/rollback.yml"
 PORTS = {"dev": 8100, "staging": 8200, "production": 8300}
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
-PERMISSIONS = "contents: write, deployments: write, actions: read, checks: read, statuses: read, attestations: read"
+PERMISSIONS = (  # what deploy.yml wants of its caller
+    "contents: write, deployments: write, actions: read, checks: read, statuses: read, attestations: read, "
+    "packages: read"
+)
 
 
 class Starter(msgspec.Struct, frozen=True, kw_only=True):
