@@ -72,6 +72,9 @@ ISSUES = Permission("issues: write", "the issue that asks for an approval")
 ATTESTED = Permission("attestations: read", "where the config has `attestation:`")
 PACKAGES = Permission("packages: read", "the image, where GitHub's registry has it and it is private")
 CHECKS = Permission("checks: read` and `statuses: read", "where the config has `checks:`")
+CHECK_RUN = Permission("checks: write", "with `publish`: the check run")
+COMMENT = Permission("pull-requests: write", "with `publish`: the comment")
+LEFT = Permission("actions: read", "with the id of a run as `publish`: what it has left")
 
 VARIABLES = {
     "CICD_TARGET": "Folder of all targets on this machine: releases, journals, images. Empty: `$XDG_STATE_HOME/cicd`,"
@@ -92,7 +95,8 @@ VARIABLES = {
     "GITHUB_RUN_ID": "The run, with `GITHUB_RUN_ATTEMPT` and `GITHUB_JOB`: whose approval counts, who holds a lock.",
     "GITHUB_SHA": "The commit where `sha` is empty.",
     "GITHUB_EVENT_NAME": "What started the run: an issue is approved by a run that somebody started by hand.",
-    "GITHUB_EVENT_PATH": "With `GITHUB_BASE_REF`: where a change began, for its lines and its measures.",
+    "GITHUB_EVENT_PATH": "The pull request that a verdict is published for, with `GITHUB_REF` and"
+    " `GITHUB_WORKFLOW_REF`; with `GITHUB_BASE_REF` where a change began, for its lines and its measures.",
     "GITHUB_ACTOR": "Who locks, promotes or rolls back, for the record.",
     "GITHUB_ACTIONS": "`true` in a workflow: outputs, annotations and the summary go to the files that `GITHUB_OUTPUT`,"
     " `GITHUB_ENV`, `GITHUB_PATH` and `GITHUB_STEP_SUMMARY` name.",
@@ -155,6 +159,11 @@ class RunSuite:
     shard: str = given("Which part of the plan's suite to run, such as `2/4`.")
     parts: str = given("Folder with the parts that all jobs of the plan have left: give the verdict.")
     history: str = given("Folder in which times, proofs and flaky tests are kept from run to run; empty: nowhere.")
+    publish: str = given(
+        "`true`: the verdict also becomes a check run, and a comment of the pull request; the id of a finished run:"
+        " publish what that one could not, because a fork's token may write nothing."
+    )
+    token: str = given("Token with which it is published; no step in which tests run needs it.", secret=True)
 
 
 @dataclass(frozen=True)
@@ -384,8 +393,14 @@ COMMANDS = {
                     "With `plan: true`: the jobs, a JSON list of `suite`, `shard`, `part`, and `depth` for checkout.",
                 ),
                 Output("part", "With a plan: folder of what this job leaves for the verdict."),
+                Output(
+                    "report",
+                    "With `parts`: folder with report.html, junit.xml, and coverage.lcov where it is measured.",
+                ),
+                Output("handover", "With `publish`: folder that another run publishes; empty: it is published."),
             ),
             "actions/run-suite",
+            (CHECK_RUN, COMMENT, LEFT),
         ),
         Command(
             "promote",

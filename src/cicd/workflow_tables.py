@@ -75,13 +75,15 @@ def difference(call: Mapping[str, Any], original: Mapping[str, Any], generic: st
 
 def permissions_line(workflow: Mapping[Any, Any]) -> str:
     """The permissions that a calling job has to give: the union of those of its jobs."""
-    return "`permissions: {" + ", ".join(f"{scope}: {level}" for scope, level in permissions(workflow).items()) + "}`"
+    line = "`permissions: {" + ", ".join(f"{scope}: {level}" for scope, level in permissions(workflow).items()) + "}`"
+    taking = [job["name"] for job in workflow["jobs"].values() if "permissions" not in job]
+    return line + (f"; {', '.join(taking)} uses what more there is" if taking else "")
 
 
 def permissions(workflow: Mapping[Any, Any]) -> dict[str, str]:
-    """Of all jobs together: scope → the highest level."""
+    """Of all jobs together: scope → the highest level. A job that asks for none has those of the caller."""
     union: dict[str, str] = {}
     for job in workflow["jobs"].values():
-        for scope, level in job["permissions"].items():
+        for scope, level in job.get("permissions", {}).items():
             union[scope] = max(union.get(scope, "none"), level, key=LEVELS.index)
     return union

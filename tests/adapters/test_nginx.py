@@ -2,10 +2,14 @@
 
 import http.client
 import http.server
+import itertools
+import os
+import socket
+import socketserver
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,12 +17,15 @@ import pytest
 from cicd.adapters.routers import nginx
 from cicd.adapters.routers.log import Log
 from cicd.adapters.routers.nginx import Nginx, on_this_machine
+from cicd.adapters.routers.nginx_conf import Manner
+from cicd.adapters.routers.nginx_process import NginxProcess
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
 from cicd.core.health import PROBE_AGENT
 from cicd.core.watch import Answer
 from cicd.errors import RouterFailed
+from tests.adapters.test_services_job import eventually
 from tests.commands.site import Consumer, free_ports
 
 pytestmark = pytest.mark.real
@@ -45,9 +52,10 @@ class Server(http.server.ThreadingHTTPServer):
     """A server that takes its threads with it."""
 
     daemon_threads = False
+    request_queue_size = 128
 
-    def __init__(self, slot: str) -> None:
-        super().__init__(("127.0.0.1", 0), Echo)
+    def __init__(self, slot: str, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        super().__init__(address, Echo)
         self.slot = slot
         self._thread = threading.Thread(target=self.serve_forever)
         self._thread.start()
@@ -224,3 +232,129 @@ def test_a_pid_file_that_names_the_nginx_of_another_environment(
         with closing(connect(port)) as connection:
             assert ask(connection)[0] == f"{slot}-id"
     other.stop()
+
+
+def test_slots_that_are_known_by_a_name(tmp_path: Path, shares: dict[str, Share], runner: Runner) -> None:
+    """They stay over a switch, and the machine itself may ask each of their tasks by its address."""
+    port, look = free_ports(2)
+    named = {"blue": "api-blue.invalid:8000", "green": "api-green.invalid:8000"}
+    manner = Manner(
+        f"127.0.0.1:{port}", user="root" if os.geteuid() == 0 else "", named=named, look=f"127.0.0.1:{look}"
+    )
+    target = Target(tmp_path / "named", "shop", "production")
+    router = Nginx(target, NginxProcess(target.folder / "router", runner), lambda _: manner)
+    try:
+        router.route([Share("blue", (named["blue"],), "blue-id")], port)
+        router.route([Share("green", (named["green"],), "green-id")], port)
+        assert "upstream" not in (router.folder / "active.conf").read_text()
+        for slot, share in shares.items():
+            with closing(http.client.HTTPConnection("127.0.0.1", look)) as connection:
+                connection.request("GET", f"/{share.addresses[0]}/health?of=it")
+                assert connection.getresponse().read().decode() == f"{slot} /health?of=it"
+        with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+            connection.request("GET", "/")
+            answer = connection.getresponse()  # nobody is behind the name
+            assert (answer.status, answer.headers["X-Cicd-Release"]) == (502, "green-id")
+    finally:
+        router.stop()
+
+
+class Names(socketserver.ThreadingUDPServer):
+    """A name server: every name stands for `addresses`, and with every other question for one less."""
+
+    def __init__(self, addresses: list[str]) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.lists = itertools.cycle([addresses, addresses[:-1]])
+
+
+class Answering(socketserver.BaseRequestHandler):
+    """An answer of DNS to a question for the addresses of a name (RFC 1035, 4.1)."""
+
+    server: Names
+
+    def handle(self) -> None:
+        asked, way = self.request
+        answers = [b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(one) for one in next(self.server.lists)]
+        head = asked[:2] + b"\x81\x80\0\1" + len(answers).to_bytes(2, "big") + bytes(4)
+        way.sendto(head + asked[12:] + b"".join(answers), self.client_address)
+
+
+@pytest.fixture
+def named(tmp_path: Path, runner: Runner) -> Iterator[tuple[Nginx, int]]:
+    """A router to a slot with three tasks, of which one has just come or gone whenever it looks; and its port."""
+    port, look, slot = free_ports(3)
+    names = Names(["127.0.0.2", "127.0.0.3", "127.0.0.4"])
+    thread = threading.Thread(target=names.serve_forever)
+    thread.start()
+    manner = Manner(
+        f"127.0.0.1:{port}",
+        user="root" if os.geteuid() == 0 else "",
+        named={"blue": f"api-blue:{slot}"},
+        look=f"127.0.0.1:{look}",
+        resolver=f"127.0.0.1:{names.server_address[1]}",
+    )
+    target = Target(tmp_path / "named", "shop", "production")
+    router = Nginx(target, NginxProcess(target.folder / "router", runner), lambda _: manner)
+    router.route([Share("blue", (manner.named["blue"],), "blue-id")], port)
+    yield router, slot
+    router.stop()
+    names.shutdown()
+    thread.join()
+    names.server_close()
+
+
+def test_nobody_is_lost_when_tasks_change_while_one_takes_no_connection(named: tuple[Nginx, int]) -> None:
+    """As when a node is lost: its task lets everybody wait, and others come up in its place."""
+    router, slot = named
+    listen, log = router.manner(0).listen, router.folder / "access.log"
+    servers = [Server("blue", (address, slot)) for address in ("127.0.0.2", "127.0.0.4")]
+    answered, over = Counter[int](), threading.Event()
+
+    def ask_all_the_time() -> None:
+        while not over.wait(0.01):
+            with closing(http.client.HTTPConnection(listen)) as connection:
+                connection.request("GET", "/")
+                answered[connection.getresponse().status] += 1
+
+    with socket.create_server(("127.0.0.3", slot), backlog=0) as full, socket.socket() as first:
+        first.connect(full.getsockname())  # the queue is full: the kernel leaves the next ones without an answer
+        assert eventually(lambda: ask_once(listen) == 200, 60)
+        threads = [threading.Thread(target=ask_all_the_time) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        try:
+            assert eventually(lambda: '"upstream":"504, 502 : 200"' in log.read_text(), 60)
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+            for server in servers:
+                server.end()
+    assert set(answered) == {200}, answered
+
+
+def test_tasks_that_were_all_away_for_a_moment_are_asked_at_once(named: tuple[Nginx, int]) -> None:
+    """nginx itself would ask none of them for two seconds."""
+    router, slot = named
+    listen = router.manner(0).listen
+    with three_servers(slot):
+        assert eventually(lambda: ask_once(listen) == 200, 60)
+    assert ask_once(listen) == 502
+    with three_servers(slot):
+        assert ask_once(listen) == 200
+
+
+@contextmanager
+def three_servers(port: int) -> Iterator[None]:
+    servers = [Server("blue", (f"127.0.0.{last}", port)) for last in (2, 3, 4)]
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.end()
+
+
+def ask_once(listen: str) -> int:
+    with closing(http.client.HTTPConnection(listen, timeout=30)) as connection:
+        connection.request("GET", "/")
+        return connection.getresponse().status

@@ -17,6 +17,7 @@ from cicd.adapters.process import (
     failure,
     find,
     identify,
+    output,
     run,
     spawn,
     stop,
@@ -245,3 +246,15 @@ def test_one_that_does_not_listen_in_a_dialogue_or_does_not_end() -> None:
 def test_which() -> None:
     assert which("sh") == which("sh", os.environ["PATH"])
     assert which("sh", "/nowhere") is None
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_what_goes_to_stderr_is_told_however_it_ends(code: int) -> None:
+    said = list[str]()
+    argv = [sys.executable, "-c", f"import sys; print('{{}}'); print('oh', file=sys.stderr); sys.exit({code})"]
+    if code:
+        with pytest.raises(CommandFailed, match="oh"):
+            output(argv, complain=said.append)
+    else:
+        assert output(argv, complain=said.append) == b"{}\n"
+    assert said == ["oh\n"]

@@ -13,6 +13,7 @@ from cicd.core.compose import (
     port_of,
     problems,
     relocated,
+    several,
     shape,
     taken_from_environment,
     unbuilt,
@@ -121,7 +122,8 @@ def test_no_port_or_several(service: dict[str, Any], why: str) -> None:
 )
 def test_what_cannot_be_deployed(service: dict[str, Any], others: dict[str, Any], said: str) -> None:
     made = model(api={**OWN, **service}, **others)
-    (found,) = problems(made, shape(made, "api", None), 80)
+    parts = shape(made, "api", None)
+    (found,) = [*problems(made, parts, 80), *several(made, parts)]
     assert said in found
 
 
@@ -131,7 +133,8 @@ def test_what_cannot_be_deployed(service: dict[str, Any], others: dict[str, Any]
 )
 def test_what_the_router_takes_over_is_no_problem(service: dict[str, Any]) -> None:
     made = model(api={**OWN, **service})
-    assert problems(made, shape(made, "api", None), 80) == []
+    parts = shape(made, "api", None)
+    assert [*problems(made, parts, 80), *several(made, parts)] == []
 
 
 BUILD = {"context": "/src", "dockerfile": "Dockerfile.db"}

@@ -27,7 +27,7 @@ version: 1
 app: shop
 image: {repository}
 deploy:
-  engine: compose
+  engine: {engine}
   service: api
   compose: [docker-compose.yml]
   router-image: {nginx}
@@ -93,6 +93,7 @@ class Shop:
     said: io.StringIO = field(default_factory=io.StringIO)
     env: dict[str, str] = field(default_factory=dict)
     key: str = ""
+    engine: str = "compose"
     known_hosts: str | None = None
     port: int = field(default_factory=lambda: free_ports(1)[0])
 
@@ -117,6 +118,7 @@ class Shop:
         hosts = json.dumps([f"{host.url}/srv/cicd" for host in self.hosts] or ["local"])
         image = self.lab.image("v1").partition("@")[0]
         given = {
+            "engine": self.engine,
             "watch": self.watch,
             "within": self.within,
             "samples": self.samples,

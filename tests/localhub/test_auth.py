@@ -43,7 +43,7 @@ NEEDS = [
     ("GET", f"{R}/commits/main/status", "statuses", "read", None),
     ("POST", f"{R}/check-runs", "checks", "write", {"name": "a", "head_sha": "main"}),
     ("POST", f"{R}/issues", "issues", "write", {"title": "a"}),
-    ("POST", "/graphql", "deployments", "read", {"query": "{viewer{login}}"}),
+    ("POST", "/graphql", "deployments", "read", {"query": '{repository(owner:"acme",name:"shop"){id}}'}),
 ]
 
 

@@ -1,5 +1,6 @@
 """Every route of ours, called once, with request and answer held against GitHub's published description."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -66,6 +67,15 @@ class World:
 
     def comment(self) -> str:
         return f"{R}/issues/comments/{self.me.post(f'{self.issue()}/comments', {'body': 'hello'})['id']}"
+
+    def pull(self) -> str:
+        body = {"title": "Mend it", "head": "carol:mend", "sha": self.sha}
+        return f"{R}/issues/{self.hub.admin.post(f'/_localhub{R}/pulls', body)['number']}"
+
+    def artifact(self) -> tuple[int, int]:
+        run = self.hub.run()
+        body = {"name": "report", "data": base64.b64encode(b"PK").decode()}
+        return run.id, int(self.hub.admin.post(f"/_localhub/runs/{run.id}/artifacts", body)["id"])
 
     def tree(self) -> str:
         entry = {"path": "lock.json", "mode": "100644", "type": "blob", "content": "{}"}
@@ -204,6 +214,18 @@ TABLE: dict[tuple[str, str], Callable[[World], Made]] = {
     ("PATCH", "{R}/issues/{issue_number}"): lambda w: (w.issue(), {"state": "closed", "labels": []}, 200),
     ("GET", "{R}/issues/comments/{comment_id}"): lambda w: (w.comment(), None, 200),
     ("PATCH", "{R}/issues/comments/{comment_id}"): lambda w: (w.comment(), {"body": "changed"}, 200),
+    ("DELETE", "{R}/issues/comments/{comment_id}"): lambda w: (w.comment(), None, 204),
+    ("GET", "{R}/pulls"): lambda w: (w.pull() and f"{R}/pulls?state=all&head=carol:mend", None, 200),
+    ("GET", "{R}/actions/runs/{run_id}/artifacts"): lambda w: (
+        f"{R}/actions/runs/{w.artifact()[0]}/artifacts?name=report",
+        None,
+        200,
+    ),
+    ("GET", "{R}/actions/artifacts/{artifact_id}/{archive_format}"): lambda w: (
+        f"{R}/actions/artifacts/{w.artifact()[1]}/zip",
+        None,
+        302,
+    ),
     ("GET", "{R}/issues/{issue_number}/comments"): lambda w: (w.comment() and f"{R}/issues/1/comments", None, 200),
     ("POST", "{R}/issues/{issue_number}/comments"): lambda w: (f"{w.issue()}/comments", {"body": "hi"}, 201),
     ("GET", "{R}/labels"): lambda w: (w.issue() and f"{R}/labels", None, 200),

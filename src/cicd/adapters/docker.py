@@ -181,14 +181,23 @@ class Docker:
 
     def containers(self, **labels: str) -> list[Container]:
         """Containers with all of these labels of ours, such as `slot="app/env/blue"`; newest first."""
-        filters = [f"--filter=label=cicd.{name}={value}" for name, value in labels.items()]
-        return self.containers_by(filters)
+        return self.containers_by(_with_labels(labels))
+
+    def ids(self, filters: Sequence[str] = (), **labels: str) -> list[str]:
+        """Those of containers with all of these labels of ours, by filters of `docker ps`, too; newest first."""
+        return self._ids([*filters, *_with_labels(labels)])
+
+    def _ids(self, filters: Sequence[str]) -> list[str]:
+        return self.output("ps", "--all", "--quiet", "--no-trunc", *filters).decode().split()
+
+    def names(self, **labels: str) -> list[str]:
+        """Those of containers with all of these labels of ours; newest first."""
+        return self.output("ps", "--all", *_with_labels(labels), "--format={{.Names}}").decode().split()
 
     def running_release(self, **labels: str) -> str:
         """The release in the container that runs with all of these labels of ours; empty if none does."""
-        filters = [f"--filter=label=cicd.{name}={value}" for name, value in labels.items()]
         wanted = ["--filter=status=running", '--format={{.Label "cicd.release"}}']
-        return self.output("ps", *filters, *wanted).decode().partition("\n")[0]
+        return self.output("ps", *_with_labels(labels), *wanted).decode().partition("\n")[0]
 
     def running_services(self, project: str) -> dict[str, str]:
         """The services of a Compose project that have a container which runs, each with its role; empty for none."""
@@ -199,7 +208,7 @@ class Docker:
     def containers_by(self, filters: Sequence[str]) -> list[Container]:
         """Containers by filters of `docker ps`; newest first."""
         for _ in range(5):
-            ids = self.output("ps", "--all", "--quiet", "--no-trunc", *filters).decode().split()
+            ids = self._ids(filters)
             found = self._inspect(["inspect", *ids]) if ids else []
             if len(found) == len(ids):
                 break  # else one has gone between the two
@@ -222,9 +231,8 @@ class Docker:
                 next_step="stop that, or mend `ports` in the compose file or the config; what runs was not touched",
             )
 
-    def stop(self, containers: Sequence[Container]) -> None:
+    def stop(self, ids: Sequence[str]) -> None:
         """End containers in the time that each is given, and remove them."""
-        ids = [one.id for one in containers]
         if ids:
             self.run("stop", *ids, check=False)
             self.run("rm", "--force", "--volumes", *ids)
@@ -299,6 +307,11 @@ class Docker:
             self.run("network", "rm", name)
         self.run("network", "create", f"--label={TARGET}={target}", f"--subnet={subnet}", name)
         return Network(subnet=subnet, labels={TARGET: target})
+
+
+def _with_labels(labels: Mapping[str, str]) -> list[str]:
+    """Filters of `docker ps` for labels of ours."""
+    return [f"--filter=label=cicd.{name}={value}" for name, value in labels.items()]
 
 
 def _container(told: Mapping[str, Any]) -> Container:

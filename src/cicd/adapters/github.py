@@ -23,6 +23,7 @@ from cicd.adapters.github_answers import (
 from cicd.adapters.github_calls import PATIENCE, Calls
 from cicd.adapters.github_issues import GitHubIssues
 from cicd.adapters.github_lock import GitHubLocks
+from cicd.adapters.github_reports import GitHubReports
 from cicd.adapters.github_standing import Standing, part_of, read_standing, standing_query
 from cicd.adapters.runner import Runner
 from cicd.core.approval import Protection, Review
@@ -130,6 +131,10 @@ class GitHub:
     def issues(self) -> GitHubIssues:
         """The issues in which approvals are asked for."""
         return GitHubIssues(self._made, self._request)
+
+    def reports(self) -> GitHubReports:
+        """Where verdicts are published."""
+        return GitHubReports(self._made, self._request, self.viewer)
 
     def reviews(self, run_id: str) -> list[Review]:
         """The reviews of a run."""

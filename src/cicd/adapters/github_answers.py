@@ -199,3 +199,76 @@ class Listed(msgspec.Struct):
 def messages(commits: Sequence[Listed]) -> list[str]:
     """What the commits say, in their order."""
     return [each.commit.message for each in commits]
+
+
+class Marks(msgspec.Struct):
+    annotations_count: int = 0
+
+
+class OwnCheck(msgspec.Struct):
+    """https://docs.github.com/en/rest/checks/runs#get-a-check-run"""
+
+    id: Id
+    html_url: str | None = None
+    external_id: str | None = None
+    output: Marks = msgspec.field(default_factory=Marks)
+
+
+class OwnChecks(msgspec.Struct):
+    check_runs: list[OwnCheck]
+
+
+class CommentAnswer(msgspec.Struct):
+    """https://docs.github.com/en/rest/issues/comments#list-issue-comments; the user of a deleted account is null."""
+
+    id: Id
+    body: str | None = None
+    user: Person | None = None
+
+    def is_by(self, me: str) -> bool:
+        """Whether somebody of this login wrote it; GitHub's two interfaces tell bots with and without `[bot]`."""
+        user = self.user
+        return user is not None and (user.login == me or (user.type == "Bot" and user.login == f"{me}[bot]"))
+
+
+class Owned(msgspec.Struct):
+    full_name: str
+    owner: Person
+
+
+class HeadAnswer(msgspec.Struct):
+    sha: Sha
+
+
+class PullAnswer(msgspec.Struct):
+    """https://docs.github.com/en/rest/pulls/pulls#list-pull-requests"""
+
+    number: Id
+    head: HeadAnswer
+
+
+class RunAnswer(msgspec.Struct):
+    """https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run; a fork that was deleted is null."""
+
+    id: Id
+    event: str
+    head_sha: Sha
+    path: str
+    html_url: str
+    head_branch: str | None = None
+    conclusion: str | None = None
+    run_attempt: Id = 1
+    head_repository: Owned | None = None
+
+
+class ArtifactAnswer(msgspec.Struct):
+    id: Id
+    name: str
+    size_in_bytes: int = 0
+    expired: bool = False
+
+
+class ArtifactAnswers(msgspec.Struct):
+    """https://docs.github.com/en/rest/actions/artifacts#list-workflow-run-artifacts"""
+
+    artifacts: list[ArtifactAnswer]

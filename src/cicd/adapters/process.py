@@ -140,9 +140,17 @@ def run(
 
 
 def output(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: bytes = b"", timeout: float | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout: float | None = None,
+    complain: Callable[[str], None] = lambda complaint: None,
 ) -> bytes:
     """All that a program writes to stdout, which has to fit into memory.
+
+    Args:
+        complain: told what it wrote to stderr, however it ended.
 
     Raises:
         ToolMissing. CommandFailed: it did not end well; with what it wrote to stderr.
@@ -164,6 +172,7 @@ def output(
             said = b""
         told.seek(0)
         complaint = told.read(64 * 1024).decode(errors="replace")
+    complain(complaint)
     if child.returncode or timed_out:
         raise failure(Completed(tuple(argv), child.returncode, complaint, time.monotonic() - started, timed_out))
     return said

@@ -13,7 +13,8 @@ from cicd.core.suite_run import ShardRun, SuiteRun
 from cicd.errors import ReportInvalid, UsageError
 
 PLUGIN = Path(__file__).resolve().parents[1] / "pytest_plugin"
-PART, RECEIPT, COVERAGE = "part.json", "receipt.json", "coverage.json"
+PART, RECEIPT, COVERAGE, JUNIT = "part.json", "receipt.json", "coverage.json", "junit.xml"
+LARGEST = 256 * 1024 * 1024  # bytes of a JUnit report that is kept
 
 
 def make_folder(run: SuiteRun) -> Path:
@@ -52,6 +53,9 @@ def receipt_of(shard: ShardRun) -> Receipt | None:
         return None
 
 
-def leave(shard: ShardRun, part: Part) -> None:
-    """Write the part into the folder."""
+def leave(shard: ShardRun, part: Part, junit: Path) -> None:
+    """Write the part into the folder, and the JUnit report where it lies elsewhere."""
+    kept = shard.folder / JUNIT
+    if not kept.exists() and not junit.is_symlink() and junit.is_file() and junit.stat().st_size <= LARGEST:
+        shutil.copyfile(junit, kept)
     (shard.folder / PART).write_bytes(part_text(part))

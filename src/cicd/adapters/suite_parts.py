@@ -1,10 +1,10 @@
 """The parts that all jobs of a plan have left, read from a folder. Their files are hostile, as pull requests are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cicd.adapters.shard_folder import COVERAGE, PART, RECEIPT
+from cicd.adapters.shard_folder import COVERAGE, JUNIT, PART, RECEIPT
 from cicd.core.covered_lines import LARGEST as LARGEST_LINES
 from cicd.core.covered_lines import Lines, read_lines
 from cicd.core.part import LARGEST as LARGEST_PART
@@ -26,14 +26,18 @@ class Left:
     parts: Sequence[Part]
     receipts: Sequence[Receipt]
     folders: Sequence[Path]
+    _lines: dict[str, tuple[dict[int, dict[str, Lines]], list[str]]] = field(default_factory=dict)
 
     def lines(self, plan: SuitePlan) -> tuple[dict[int, dict[str, Lines]], list[str]]:
-        """Shard → the lines that its newest attempt covered; and what cannot be read, in sentences."""
-        place = {id(part): folder for part, folder in zip(self.parts, self.folders, strict=True)}
-        chosen = newest(part for part in self.parts if part.suite == plan.suite and part.plan == plan.digest)
+        """Shard → the lines that its newest attempt covered; and what cannot be read, in sentences. Read once."""
+        if plan.suite not in self._lines:
+            self._lines[plan.suite] = self._read_lines(plan)
+        return self._lines[plan.suite]
+
+    def _read_lines(self, plan: SuitePlan) -> tuple[dict[int, dict[str, Lines]], list[str]]:
         found, wrong = dict[int, dict[str, Lines]](), list[str]()
-        for shard, part in chosen.items():
-            path = place[id(part)] / COVERAGE
+        for shard, folder in self._newest(plan).items():
+            path = folder / COVERAGE
             if not path.is_file():
                 continue
             try:
@@ -41,6 +45,21 @@ class Left:
             except ReportInvalid as error:
                 wrong.append(str(error))
         return found, wrong
+
+    def junits(self, plan: SuitePlan) -> list[tuple[str, Path]]:
+        """Name of each shard, and the JUnit report of its newest attempt, where it has left one."""
+        count = plan.assignment.shards
+        named = [
+            (f"{plan.suite} {shard}/{count}" if count > 1 else plan.suite, folder / JUNIT)
+            for shard, folder in self._newest(plan).items()
+        ]
+        return [(name, path) for name, path in named if path.is_file()]
+
+    def _newest(self, plan: SuitePlan) -> dict[int, Path]:
+        """Shard → folder of its newest attempt."""
+        place = {id(part): folder for part, folder in zip(self.parts, self.folders, strict=True)}
+        chosen = newest(part for part in self.parts if part.suite == plan.suite and part.plan == plan.digest)
+        return {shard: place[id(part)] for shard, part in chosen.items()}
 
 
 def read_parts(folder: Path) -> tuple[Left, list[str]]:

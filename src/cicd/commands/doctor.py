@@ -57,7 +57,7 @@ def doctor(projects: list[Project], runner: Runner, hub: GitHub) -> Result:
 def examine(project: Project, runner: Runner, hub: GitHub) -> list[Finding]:
     """One environment: the checks of promote that need no release, and what only a doctor has the time to look at."""
     name = project.site.name
-    hosts = on_hosts(project, runner) if project.site.deploy.engine == "compose" else []
+    hosts = on_hosts(project, runner) if project.site.deploy.engine != "process" else []
     reached = not any(isinstance(one.error, (HostUnreachable, HostRefused)) for one in hosts)
     facts = environment_facts(project, runner, hub, hub.standing([name]), whole=True, on_target=reached)
     findings = [Finding(name, "lock, ports, GitHub's answers", error) for error in facts.found] or [

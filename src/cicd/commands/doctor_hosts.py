@@ -1,4 +1,4 @@
-"""What a doctor looks at for engine `compose`: this machine, each host, and the registry as each of them sees it."""
+"""What a doctor looks at for engines of Docker: this machine, each host, and the registry as each of them sees it."""
 
 import contextlib
 import re
@@ -12,6 +12,7 @@ from cicd.adapters.host.address import host_of
 from cicd.adapters.process import run
 from cicd.adapters.registry import Registry
 from cicd.adapters.runner import Runner
+from cicd.adapters.swarm import Swarm
 from cicd.adapters.tools import compose_command
 from cicd.commands.finding import Finding, found
 from cicd.commands.preflight import SPACE
@@ -66,6 +67,8 @@ def on_host(project: Project, address: str, runner: Runner) -> Iterator[Finding]
     if engine.error:
         return
     yield found(name, f"Docker Compose on {there}", lambda: runs(docker))
+    if site.deploy.engine == "swarm":
+        yield found(name, f"the swarm of {there}", lambda: belongs(docker, manager=address == site.hosts[0]))
     yield found(name, f"room on {there}", lambda: room(project, address, runner))
     yield found(name, f"{site.repository}, asked from {there}", lambda: pulls(docker, site.repository))
 
@@ -81,6 +84,12 @@ def runs(docker: Docker) -> str:
     said = "" if told.code else docker.run("compose", RUNS[0], "--help", check=False).output
     require(docker.host.name, said, RUNS[1])
     return told.output.strip()
+
+
+def belongs(docker: Docker, *, manager: bool) -> str:
+    """It is a node of a swarm, the first host a manager. Raises PrepareFailed."""
+    Swarm(docker).require(manager=manager)
+    return "a manager" if manager else "a node"
 
 
 def room(project: Project, address: str, runner: Runner) -> str:

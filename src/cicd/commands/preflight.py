@@ -1,19 +1,22 @@
 """Looks up what core/preflight judges: on GitHub, on the target, in the checkout."""
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from cicd.adapters.attestation import prove
+from cicd.adapters.engines.layout import Layout
 from cicd.adapters.github import GitHub
 from cicd.adapters.github_standing import Standing
 from cicd.adapters.ports import require_free
 from cicd.adapters.registry import Registry
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import relation
+from cicd.adapters.together import Task, together
 from cicd.commands.hold import claimant_of
-from cicd.commands.propose import Ground, Proposal, propose
+from cicd.commands.propose import Ground, Proposal, propose, read_layout
 from cicd.commands.read import Project, Site
 from cicd.commands.rehearse import demanding
 from cicd.core import lock
@@ -25,6 +28,33 @@ from cicd.errors import CicdError
 
 T = TypeVar("T")
 SPACE = 64 * 1024 * 1024  # bytes that logs, settings and interpreters may take beside the release itself
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What a promotion has ready before it examines anything: all that takes a while and depends on nothing.
+
+    Attributes:
+        standing: of the environments that matter.
+        layout: how the release would run; None if that cannot be said.
+        found: why the image or the layout is not to be had.
+    """
+
+    standing: Standing
+    layout: Layout | None
+    found: list[CicdError]
+
+
+def get_ready(project: Project, runner: Runner, hub: GitHub, image: str, app_env: str, *, whole: bool) -> Ahead:
+    """Ask GitHub, have the image on the host, and read the checkout, at the same time. `whole`: see examine."""
+    no_image, no_layout = list[CicdError](), list[CicdError]()
+    tasks: dict[str, Task] = {
+        "standing": lambda: hub.standing(environments(project)),
+        "image": lambda: caught(no_image, lambda: project.site.engine.require_image(image)),
+        "layout": lambda: caught(no_layout, lambda: read_layout(project, runner, app_env, whole=whole)),
+    }
+    got = together(tasks, threading.Event())
+    return Ahead(got["standing"], got["layout"], [*no_image, *no_layout])
 
 
 def environment_facts(
@@ -74,16 +104,28 @@ def examine(
     *,
     whole: bool = True,
     ground: Ground | None = None,
+    ahead: Ahead | None = None,
 ) -> tuple[Facts, Proposal | None]:
     """All that speaks for or against a promotion, and what it would be: None if that cannot be said.
 
     Args:
         whole: whether `app_env` has all secrets.
         ground: what it starts from where the hosts are not to be seen.
+        ahead: what was had ready before.
     """
-    facts = environment_facts(project, runner, hub, standing, on_target=ground is None)
-    found = list(facts.found)
-    proposal = caught(found, lambda: propose(project, runner, image, sha, version, app_env, whole=whole, ground=ground))
+    layout, wrong = (ahead.layout, list(ahead.found)) if ahead else (None, [])
+    given = (project, runner, image, sha, version, app_env)
+
+    def proposed() -> Proposal | None:
+        return None if wrong else caught(wrong, lambda: propose(*given, whole=whole, ground=ground, layout=layout))
+
+    looks: dict[str, Task] = {
+        "facts": lambda: environment_facts(project, runner, hub, standing, on_target=ground is None),
+        "proposal": proposed,
+    }
+    seen = together(looks, threading.Event())
+    facts, proposal = seen["facts"], seen["proposal"]
+    found = [*facts.found, *wrong]
     if proposal is None:
         return replace(facts, found=found), None
     release, running = proposal.plan.release, current(facts.ledger, facts.environment)

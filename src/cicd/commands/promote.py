@@ -9,7 +9,7 @@ from cicd.commands.answer import counted
 from cicd.commands.approval import require_approval, require_run
 from cicd.commands.deploy import Deployer
 from cicd.commands.hold import locked
-from cicd.commands.preflight import environments, examine
+from cicd.commands.preflight import examine, get_ready
 from cicd.commands.propose import Proposal, lost_secrets, propose
 from cicd.commands.read import Project, Site
 from cicd.commands.rehearse import rehearse
@@ -40,7 +40,8 @@ def promote(
     """
     site, dry = project.site, inputs.dry_run == "true"
     image, sha = bare_digest(inputs.image), inputs.sha and full_sha(inputs.sha)
-    standing = hub.standing(environments(project))
+    ahead = get_ready(project, runner, hub, image, inputs.app_env, whole=not dry)
+    standing = ahead.standing
     deployer = Deployer(site, runner, hub, standing.ledger)
     if deployer.behind() and not dry:
         with locked(site, runner, hub, "recover", standing.locks[site.name]) as deployer.beat:
@@ -56,6 +57,7 @@ def promote(
         inputs.version,
         inputs.app_env,
         whole=not dry,
+        ahead=ahead,
     )
     if found := refusals(facts, force=inputs.force == "true"):
         raise first_of(found)

@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import msgspec
@@ -73,8 +74,11 @@ class Ground:
 def seen(site: Site, image: str) -> Ground:
     """What a proposal starts from, by what lies on the target. Raises ImageMissing, PrepareFailed."""
     engine, target = site.engine, site.target
-    engine.require_image(image)
-    wanted, running = suffixes(site.deploy), site.running()
+    with ThreadPoolExecutor(1) as pool:  # each asks programs of the host
+        asked = pool.submit(site.running)
+        engine.require_image(image)
+        built_from = engine.commit(image)
+    wanted, running = suffixes(site.deploy), asked.result()
     there = running.release is not None and target.has(running.release.id)
     return Ground(
         running=running,
@@ -82,7 +86,7 @@ def seen(site: Site, image: str) -> Ground:
         settings=target.settings(running.release.id) if running.release and there else {},
         key=target.key(),
         took=durations(target.entries()),
-        built_from=engine.commit(image),
+        built_from=built_from,
         migrations=read_migrations(site.deploy, engine.texts(image, wanted) if wanted else {}),
     )
 
@@ -134,15 +138,9 @@ def propose(
     site = project.site
     ground = ground or seen(site, image)
     sha = commit(ground, runner, image, sha)
-    secrets = parse_dotenv(app_env)
-    for value in secrets.values():
-        if len(value) >= SHORTEST_SECRET:
-            runner.mask(value)
-    refuse_in_command(site.deploy.run, secrets)
-    public = {**site.deploy.env, **project.environment.env}
+    public, secrets = settings_of(project, runner, app_env)
     settings = {**public, **secrets}
-    own = {*project.environment.env, *secrets}
-    layout = layout or layout_of(project.source, settings, runner, whole=whole, own=own)
+    layout = layout or read_layout(project, runner, app_env, whole=whole)
     release = Release(
         sha=sha,
         image=image,
@@ -183,6 +181,23 @@ def propose(
         ground.settings[name] for name in (ground.record.secrets if ground.record else ()) if name in ground.settings
     ]
     return Proposal(plan, record, settings, layout, running, [*secrets.values(), *old])
+
+
+def settings_of(project: Project, runner: Runner, app_env: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The settings of a release, public and secret; the secret ones are masked. Raises ConfigError."""
+    secrets = parse_dotenv(app_env)
+    for value in secrets.values():
+        if len(value) >= SHORTEST_SECRET:
+            runner.mask(value)
+    refuse_in_command(project.site.deploy.run, secrets)
+    return {**project.site.deploy.env, **project.environment.env}, secrets
+
+
+def read_layout(project: Project, runner: Runner, app_env: str, *, whole: bool = True) -> Layout:
+    """How a release of the checkout would run. `whole`: see propose. Raises ConfigError."""
+    public, secrets = settings_of(project, runner, app_env)
+    own = {*project.environment.env, *secrets}
+    return layout_of(project.source, {**public, **secrets}, runner, whole=whole, own=own)
 
 
 def commit(ground: Ground, runner: Runner, image: str, sha: str) -> str:

@@ -24,6 +24,7 @@ from cicd.commands.suite_comparison import compare_with_base, hold_coverage, lea
 from cicd.commands.suite_fan_in import give_verdict
 from cicd.commands.suite_inputs import read_config, read_run
 from cicd.commands.suite_plan import plan_suites
+from cicd.commands.suite_publish import publish_run
 from cicd.contract import RunSuite
 from cicd.core.gates import Coverage, CoverageGate
 from cicd.core.part import part_of
@@ -56,6 +57,8 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
     Raises:
         UsageError, ConfigError, UnknownSuite: before anything was run. ToolMissing: the command's program is not there.
     """
+    if inputs.publish.strip().lower() not in ("", "true", "false"):
+        return publish_run(inputs, runner)
     config = read_config(inputs)
     if inputs.parts:
         return give_verdict(inputs, config, runner)
@@ -167,7 +170,7 @@ def report(run: SuiteRun, outcome: Outcome, junit: Path, runner: Runner) -> Resu
     if run.shard:
         receipt = receipt_of(run.shard)
         part = part_of(run.shard, outcome, receipt, runner.sha)
-        leave(run.shard, part)
+        leave(run.shard, part, junit)
         if part.empty:
             error = None
         elif isinstance(error, TestsFailed) and excused_alone(part, receipt, run.quarantine, datetime.now(UTC).date()):

@@ -143,7 +143,10 @@ def _by_turns(run: SuiteRun, budget: Budget, base: Path, runner: Runner, start: 
         return [_one("inconclusive", late)]
     if late:
         runner.say(f"  {late}")
-    return look(pairs, budget, last=True).judged
+    return [
+        msgspec.structs.replace(one, why=f"{one.why}; {late}") if late and one.verdict == "inconclusive" else one
+        for one in look(pairs, budget, last=True).judged
+    ]
 
 
 def _side(name: str, run: SuiteRun, folder: Path, runner: Runner, start: Start) -> Side:

@@ -12,15 +12,18 @@ from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.suite_history import load, save
 from cicd.adapters.suite_parts import Left, read_parts
 from cicd.commands.suite_comparison import against_base
+from cicd.commands.suite_reports import directory_of, told
 from cicd.contract import RunSuite
 from cicd.core.config import Config
 from cicd.core.coverage_gates import with_policy
+from cicd.core.covered_lines import together
 from cicd.core.gates import CoverageGate
 from cicd.core.history import READS_ONLY, History, learned
 from cicd.core.results import Result
 from cicd.core.suite_plan import SuitePlan, read_plan
 from cicd.core.suite_verdict import SuiteVerdict, verdict_of
 from cicd.core.verdict_summary import verdict_summary
+from cicd.core.verdict_told import report_of
 from cicd.core.words import counted
 from cicd.errors import UsageError
 
@@ -50,7 +53,16 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
             save(Path(inputs.history), _learned(history, plan.suites, verdicts, runner))
         except UsageError as error:  # the verdict stands without it
             runner.annotate("warning", str(error), title="cicd")
-    return report(verdicts, history)
+    result = report(verdicts, history)
+    asked = inputs.suite.translate(str.maketrans('[]",', "    ")).split()
+    outputs = told(
+        report_of(verdicts, history, asked, directory_of(inputs, runner)),
+        [one for suite in plan.suites for one in left.junits(suite)],
+        together(lines for suite in plan.suites for lines in left.lines(suite)[0].values()),
+        inputs,
+        runner,
+    )
+    return msgspec.structs.replace(result, outputs={**result.outputs, **outputs})
 
 
 def _verdict(

@@ -88,12 +88,8 @@ def _is_number(port: object) -> bool:
     return str(port).partition("/")[0].isdigit()
 
 
-def problems(model: Model, shape: Shape, port: int, *, swarm: bool = False) -> list[str]:
-    """Why it cannot be deployed; each names the place.
-
-    Args:
-        swarm: whether tasks are spread over several machines.
-    """
+def problems(model: Model, shape: Shape, port: int) -> list[str]:
+    """Why it cannot be deployed; each names the place."""
     services = model["services"]
     service = services[shape.service]
     found = [
@@ -104,12 +100,6 @@ def problems(model: Model, shape: Shape, port: int, *, swarm: bool = False) -> l
     here = f"services.{shape.service}"
     if service.get("network_mode"):
         found.append(f"{here}.network_mode: two slots cannot both have it; use networks")
-    replicas = service.get("scale") or (service.get("deploy") or {}).get("replicas") or 1
-    if replicas != 1 and not swarm:
-        found.append(
-            f"{here}: {replicas} replicas; engine `compose` runs one per slot and host (give it more workers; `swarm`"
-            " runs several)"
-        )
     others = sorted({str(one["target"]) for one in service.get("ports") or [] if one.get("target") != port})
     if others:
         found.append(f"{here}.ports: {', '.join(others)} beside {port}: only one port goes through the router")
@@ -118,17 +108,6 @@ def problems(model: Model, shape: Shape, port: int, *, swarm: bool = False) -> l
         for name in shape.companions
         for key in ("container_name", "ports")
         if services[name].get(key)
-    ]
-    found += [
-        f"services.{name}.volumes: {mount['source']} is on one machine, and its tasks are not; use `configs`"
-        for name in ((shape.service, *shape.companions) if swarm else ())
-        for mount in services[name].get("volumes") or []
-        if mount.get("type") == "bind"
-    ]
-    found += [
-        f"services.{name}.deploy.mode: a companion of which each node has one would work in both slots"
-        for name in (shape.companions if swarm else ())
-        if (services[name].get("deploy") or {}).get("mode") == "global"
     ]
     found += [
         f"services.{name}: it has the image of the release; name it in deploy.companions"
@@ -142,6 +121,18 @@ def unbuilt(model: Model, shape: Shape) -> list[str]:
     """Shared services of which there is no image: nobody builds them on a host."""
     services = model["services"]
     return [name for name in shape.shared if services[name].get("build") and not services[name].get("image")]
+
+
+def several(model: Model, shape: Shape) -> list[str]:
+    """Why it cannot be deployed on hosts that are no swarm."""
+    service = model["services"][shape.service]
+    replicas = service.get("scale") or (service.get("deploy") or {}).get("replicas") or 1
+    if replicas == 1:
+        return []
+    return [
+        f"services.{shape.service}: {replicas} replicas; engine `compose` runs one per slot and host (give it more"
+        " workers; `swarm` runs several)"
+    ]
 
 
 def outside(model: Model) -> list[str]:

@@ -19,7 +19,7 @@ OF_ONE = ("ports", "container_name", "depends_on", "build", "links", "external_l
 
 
 class Network(msgspec.Struct, frozen=True):
-    """The network of router and slots. `addresses`: of `router`, `blue` and `green` in it; none where it gives them."""
+    """The network of router and slots. `addresses`: of `router`, `blue` and `green` in it."""
 
     name: str
     addresses: Mapping[str, str]
@@ -115,7 +115,7 @@ def slot_file(model: Model, shape: Shape, slot: Slot, network: Network, labels: 
     for name in names:
         role = "companion" if name != shape.service else "run" if slot.name == "run" else "service"
         services[in_slot(name, slot.name)] = _slotted(model["services"][name], slot, {**labels, "cicd.role": role})
-    if slot.name in network.addresses or not network.addresses:
+    if slot.name in network.addresses:
         services[in_slot(shape.service, slot.name)]["networks"] |= _place(network, slot.name)
     networks = {key: _outside(model["name"], key, one) for key, one in (model.get("networks") or {}).items()}
     volumes = {key: _outside(model["name"], key, one) for key, one in (model.get("volumes") or {}).items()}
@@ -165,7 +165,7 @@ def _nameless(network: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _place(network: Network, who: str) -> dict[str, Any]:
-    return {"cicd": {"ipv4_address": network.addresses[who]} if network.addresses else None}
+    return {"cicd": {"ipv4_address": network.addresses[who]}}
 
 
 def _outside(project: str, key: str, one: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Health(_Section, frozen=True):
     status: Annotated[int, msgspec.Meta(ge=100, le=599)] = 200
     successes: Positive = 3
     within: Duration = 60
-    interval: Duration = 0.2
+    interval: Duration = 0.05
     release_header: str = ""
 
 
@@ -159,8 +159,8 @@ class Deploy(_Section, frozen=True):
     it (left out: the services of the same image). All other services run once. `router-image` is the nginx that takes
     the place of the service. `attestation` wants proof of who built the image.
 
-    Engine `swarm` is the same on the nodes of a Docker Swarm, one of whose managers is the environment's host: the
-    service and its companions have the replicas and the placement that the compose files say under `deploy`.
+    Engine `swarm` is the same on the nodes of a Docker Swarm, one of whose managers is the environment's first host:
+    the service and its companions have the replicas and the placement that the compose files say under `deploy`.
     """
 
     engine: Literal["process", "compose", "swarm"] = "process"
@@ -203,8 +203,10 @@ class Environment(_Section, frozen=True):
 
     `hosts` are the machines on which it runs: `local` is the one of the job; `ssh://user@host:22/folder` another one,
     on which everything lies below that folder (left out: `.local/state/cicd` of that user). All get each release; the
-    journal lies on the first. `compose` are its own compose files, in place of those under `deploy`; `folder` is where
-    their relative paths lead on the hosts that are not in git, such as certificates. `url` is where users reach it.
+    journal lies on the first. With engine `swarm` they are those at which users arrive. The first is a manager, and has
+    the shared services; on the others is what waits for `service`, such as an nginx in front of it. `compose` are its
+    own compose files, in place of those under `deploy`; `folder` is where their relative paths lead on the hosts that
+    are not in git, such as certificates. `url` is where users reach it.
     """
 
     ports: Ports

@@ -183,10 +183,6 @@ def _compose_problems(config: Config) -> list[str]:
             problems.append(f"environments.{name}.compose: it is missing, and so is deploy.compose")
         if len(set(environment.hosts)) < len(environment.hosts):
             problems.append(f"environments.{name}.hosts: one is named twice")
-        if deploy.engine == "swarm" and len(environment.hosts) > 1:
-            problems.append(
-                f"environments.{name}.hosts: engine `swarm` wants one, a manager; the others join its swarm"
-            )
         if environment.folder and not environment.folder.startswith("/"):
             problems.append(f"environments.{name}.folder: it should begin with /")
     return [*problems, *_foreign(deploy, deploy.engine, ("run", "requirements", "files"))]

@@ -6,6 +6,7 @@ import html
 from cicd.core.gate_tables import measures_table, missing_table
 from cicd.core.junit import Failure, Report
 from cicd.core.markdown import code, inline, visible
+from cicd.core.page import Page
 from cicd.core.suite import Outcome, success
 from cicd.core.words import counted
 from cicd.errors import CicdError
@@ -22,7 +23,7 @@ def suite_summary(outcome: Outcome, error: CicdError | None, budget: int) -> str
         error: why it is red, or None.
         budget: bytes that there are for it. What does not fit is left out from the end, whole pieces, and counted.
     """
-    page = _Page(budget - 300)  # for the sentences that count what is left out
+    page = Page(budget)
     page.add(_head(outcome, error))
     page.add(_figures(outcome))
     report = outcome.seen
@@ -35,20 +36,6 @@ def suite_summary(outcome: Outcome, error: CicdError | None, budget: int) -> str
         page.add(_slowest(report))
     _tracebacks(page, report)
     return "\n\n".join(page.parts)
-
-
-class _Page:
-    def __init__(self, budget: int) -> None:
-        self.parts: list[str] = []
-        self.left = budget
-
-    def add(self, part: str) -> bool:
-        size = len(part.encode()) + 2
-        if size > self.left:
-            return False
-        self.parts.append(part)
-        self.left -= size
-        return True
 
 
 def _head(outcome: Outcome, error: CicdError | None) -> str:
@@ -78,7 +65,7 @@ def _figures(outcome: Outcome) -> str:
     return f"{top}\n| " + " | ".join(value for _, value in rows) + f" |\n\nCommand: {code(outcome.command, 500)}"
 
 
-def _failure_table(page: _Page, report: Report) -> None:
+def _failure_table(page: Page, report: Report) -> None:
     rows = ["| failed | where | what |\n| --- | --- | --- |"]
     room = page.left // 2  # tracebacks want some too
     for failure in report.failures[:ROWS]:
@@ -104,7 +91,7 @@ def _slowest(report: Report) -> str:
     return f"<details><summary>{title}</summary>\n\n{table}\n\n</details>"
 
 
-def _tracebacks(page: _Page, report: Report) -> None:
+def _tracebacks(page: Page, report: Report) -> None:
     shown = 0
     told = [failure for failure in report.failures if failure.text]
     for failure in told:

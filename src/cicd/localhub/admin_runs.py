@@ -15,7 +15,7 @@ from cicd.localhub.deployments import add_status
 from cicd.localhub.history import branch_of
 from cicd.localhub.problems import not_found
 from cicd.localhub.runs import RUNS, STATES, WAITING, create_run
-from cicd.localhub.store import Row, many, now, one, tell, update
+from cicd.localhub.store import Row, insert, many, now, one, tell, update
 from cicd.localhub.users import ensure_user
 from cicd.localhub.workflows import find_workflow
 
@@ -31,6 +31,7 @@ class NewRun(msgspec.Struct, frozen=True):
     sha: str = ""
     inputs: Json = {}
     actor: str = ""
+    fork: str = ""
     permissions: dict[str, str] | None = None
 
 
@@ -67,7 +68,8 @@ def _token(call: Call, run: Row, permissions: dict[str, str] | None) -> str:
 def start_run(call: Call) -> Answer:
     """POST repos/{owner}/{repo}/runs: a queued run, with a token of its own, which is told only here.
 
-    `ref` is a branch or tag (default: the default branch), `sha` a commit of it (default: its newest).
+    `ref` is a branch or tag (default: the default branch), `sha` a commit of it (default: its newest); `fork` is who
+    has the fork that it comes from.
     """
     asked = call.read(NewRun)
     ref = asked.ref or call.repo["default_branch"]
@@ -83,6 +85,8 @@ def start_run(call: Call) -> Answer:
         branch=short if named else None,
         inputs=asked.inputs,
     )
+    if asked.fork:
+        insert(call.db, "run_heads", run_id=made["id"], owner=ensure_user(call.db, asked.fork)["login"])
     run = _run(call, made["id"])
     return Answer(201, _shown(run, _token(call, run, asked.permissions)))
 

@@ -14,6 +14,7 @@ from starlette.routing import Route as Path_
 from cicd.localhub import (
     admin,
     admin_runs,
+    artifacts,
     attestations,
     branch_policies,
     check_annotations,
@@ -30,6 +31,7 @@ from cicd.localhub import (
     jobs,
     labels,
     objects,
+    pulls,
     refs,
     repos,
     reviews,
@@ -52,10 +54,10 @@ LIMITS = {"app": 1000, "user": 5000}  # requests an hour, as on GitHub
 _PARTS = [
     *(root, users, repos, contents, statuses, checks, check_annotations, commits, refs, objects, trees),
     *(environments, branch_policies, workflows, dispatches, runs, reviews),
-    *(deployments, deployment_statuses, issues, comments, labels, attestations, graphql),
+    *(deployments, deployment_statuses, issues, comments, labels, pulls, artifacts, attestations, graphql),
 ]
 GITHUB_ROUTES: list[Route] = [route for part in _PARTS for route in part.ROUTES]
-LOCAL_ROUTES: list[Route] = [*admin.ROUTES, *admin_runs.ROUTES, *jobs.ROUTES]
+LOCAL_ROUTES: list[Route] = [*admin.ROUTES, *admin_runs.ROUTES, *jobs.ROUTES, *pulls.LOCAL, *artifacts.LOCAL]
 
 
 def _path(route: Route, service: Service) -> Path_:

@@ -24,6 +24,7 @@ SCOPES = (
     "deployments",
     "issues",
     "metadata",
+    "pull_requests",
     "statuses",
 )
 # What a run's token may do unless it is told: GitHub's permissive default. It never administers environments.
@@ -120,5 +121,6 @@ def permit(call: Call, route: Route) -> None:
         raise not_found()
     if elsewhere and route.level == "write":
         raise forbidden()
-    if route.permission and not allows(token, route.permission, route.level):
+    scopes = (route.permission or "").split("|")
+    if route.permission and not any(allows(token, scope, route.level) for scope in scopes):
         raise forbidden()

@@ -19,7 +19,7 @@ MAX_PAGE = 100
 
 
 class Answer(NamedTuple):
-    """What a handler gives back; `body` is encoded as JSON unless the status is 204."""
+    """What a handler gives back; `body` is encoded as JSON unless it is bytes, or the status has none."""
 
     status: int
     body: Any = None
@@ -90,8 +90,8 @@ class Route(NamedTuple):
 
     Attributes:
         template: the path as GitHub's description writes it.
-        permission: `actions`, `checks`, …; None lets every valid token in; `open` needs no token,
-            `admin` the admin's.
+        permission: `actions`, `checks`, …, or several of which one is enough, as in `issues|pull_requests`; None lets
+            every valid token in; `open` needs no token, `admin` the admin's.
         transaction: `read` or `write` where the method does not say which one it needs.
         rest: parameter that takes the rest of the path, slashes and all.
     """

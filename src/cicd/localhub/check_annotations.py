@@ -12,6 +12,8 @@ from cicd.localhub.problems import Problem, not_found
 from cicd.localhub.store import Db, count, insert, many, one
 
 MAX_PER_REQUEST = 50
+MAX_BYTES = {"message": 64 * 1024, "raw_details": 64 * 1024}
+MAX_TITLE = 255  # characters
 
 
 class Annotation(msgspec.Struct, frozen=True):
@@ -27,11 +29,16 @@ class Annotation(msgspec.Struct, frozen=True):
 
 
 def add_annotations(db: Db, check_run_id: int, annotations: list[Annotation]) -> None:
-    """Add to a check run. Raises 422 for over 50 at once."""
+    """Add to a check run. Raises 422 for over 50 at once, and for texts over their limits."""
     if len(annotations) > MAX_PER_REQUEST:
         text = f"No more than {MAX_PER_REQUEST} items are allowed; {len(annotations)} were supplied."
         raise Problem(422, f"Invalid request.\n\n{text}")
     for annotation in annotations:
+        for field, most in MAX_BYTES.items():
+            if len((getattr(annotation, field) or "").encode()) > most:
+                raise Problem(422, f"Invalid request.\n\n{field} is too long (maximum is {most // 1024} KB).")
+        if len(annotation.title or "") > MAX_TITLE:
+            raise Problem(422, f"Invalid request.\n\ntitle is too long (maximum is {MAX_TITLE} characters).")
         data = json.dumps(msgspec.to_builtins(annotation))
         insert(db, "annotations", check_run_id=check_run_id, data=data)
 

@@ -82,10 +82,18 @@ def update_comment(call: Call) -> Answer:
     return Answer(200, comment_json(call, changed, row["number"]))
 
 
+def delete_comment(call: Call) -> Answer:
+    """DELETE issues/comments/{comment_id}."""
+    call.db.execute("DELETE FROM comments WHERE id = ?", (_demand(call)["id"],))
+    return Answer(204)
+
+
+_EITHER = "issues|pull_requests"  # a pull request's conversation is an issue's
 _ISSUES = "/repos/{owner}/{repo}/issues"
 ROUTES = [
-    Route("GET", _ISSUES + "/comments/{comment_id}", get_comment, "issues"),
-    Route("PATCH", _ISSUES + "/comments/{comment_id}", update_comment, "issues"),
-    Route("GET", _ISSUES + "/{issue_number}/comments", list_comments, "issues"),
-    Route("POST", _ISSUES + "/{issue_number}/comments", create_comment, "issues"),
+    Route("GET", _ISSUES + "/comments/{comment_id}", get_comment, _EITHER),
+    Route("PATCH", _ISSUES + "/comments/{comment_id}", update_comment, _EITHER),
+    Route("DELETE", _ISSUES + "/comments/{comment_id}", delete_comment, _EITHER),
+    Route("GET", _ISSUES + "/{issue_number}/comments", list_comments, _EITHER),
+    Route("POST", _ISSUES + "/{issue_number}/comments", create_comment, _EITHER),
 ]

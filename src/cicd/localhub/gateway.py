@@ -44,7 +44,9 @@ async def read_body(request: Request) -> bytes:
 
 def respond(answer: Answer) -> Response:
     """HTTP of an answer."""
-    empty = answer.status in (204, 303)
+    if isinstance(answer.body, bytes):
+        return Response(answer.body, answer.status, dict(answer.headers), "application/zip")
+    empty = answer.status in (204, 302, 303)
     body = b"" if empty else msgspec.json.encode(answer.body)
     media = None if empty else "application/json; charset=utf-8"
     return Response(body, answer.status, dict(answer.headers), media)

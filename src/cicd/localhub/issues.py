@@ -9,7 +9,7 @@ import msgspec
 from cicd.localhub.calls import Answer, Call, Json, Route, node_id, page_of, paged
 from cicd.localhub.labels import ensure_label, label_json
 from cicd.localhub.problems import invalid, not_found, too_long
-from cicd.localhub.store import Row, count, insert, many, now, one, tell, update
+from cicd.localhub.store import Db, Row, count, insert, many, now, one, tell, update
 from cicd.localhub.users import simple_user, user_json
 
 MAX_TITLE = 256
@@ -107,23 +107,19 @@ def _set_assignees(call: Call, issue: Row, logins: list[str]) -> None:
         call.db.execute("INSERT OR IGNORE INTO assignees VALUES (?, ?)", (issue["id"], user["id"]))
 
 
+def add_issue(db: Db, repo: Row, title: str, body: str | None, user_id: int) -> Row:
+    """An open issue with the next number; pull requests are counted with them."""
+    at, last = now(), "SELECT coalesce(max(number), 0) + 1 FROM issues WHERE repo_id = ?"
+    values = {"repo_id": repo["id"], "number": count(db, last, repo["id"]), "title": title, "body": body}
+    return insert(db, "issues", **values, state="open", user_id=user_id, created_at=at, updated_at=at)
+
+
 def create_issue(call: Call) -> Answer:
     """POST issues: labels that do not exist are made."""
-    asked, at = call.read(NewIssue), now()
+    asked = call.read(NewIssue)
     title = str(asked.title)
     _check(title, asked.body)
-    row = insert(
-        call.db,
-        "issues",
-        repo_id=call.repo["id"],
-        number=count(call.db, "SELECT coalesce(max(number), 0) + 1 FROM issues WHERE repo_id = ?", call.repo["id"]),
-        title=title,
-        body=asked.body,
-        state="open",
-        user_id=call.user_id,
-        created_at=at,
-        updated_at=at,
-    )
+    row = add_issue(call.db, call.repo, title, asked.body, call.user_id)
     _set_labels(call, row, asked.labels)
     _set_assignees(call, row, asked.assignees)
     tell(call.db, "issue.opened", call.repo, number=row["number"], title=row["title"])

@@ -80,30 +80,51 @@ def _owner(call: Call) -> Json:
     return simple_user(call.base, row)
 
 
-def get_repo(call: Call) -> Answer:
-    """GET /repos/{owner}/{repo}."""
+def repository_json(call: Call) -> Json:
+    """GitHub's `full-repository` of the repository that the call is about."""
     repo, html = call.repo, call.html_url
     issues = count(call.db, "SELECT count(*) FROM issues WHERE repo_id = ? AND state = 'open'", repo["id"])
     zeros = ("forks_count", "stargazers_count", "watchers_count", "subscribers_count", "network_count")
-    return Answer(
-        200,
-        {
-            **minimal_repository(call),
-            **{key: f"{html}.git" for key in ("git_url", "ssh_url", "clone_url", "svn_url")},
-            **dict.fromkeys(("mirror_url", "homepage", "language", "license")),
-            **dict.fromkeys((*zeros, "size", "forks", "watchers"), 0),
-            "default_branch": repo["default_branch"],
-            "open_issues_count": issues,
-            "open_issues": issues,
-            "has_issues": True,
-            **dict.fromkeys(("has_projects", "has_wiki", "has_pages", "has_discussions"), False),
-            "archived": False,
-            "disabled": False,
-            "visibility": "private" if repo["private"] else "public",
-            **dict.fromkeys(("pushed_at", "created_at", "updated_at"), repo["created_at"]),
-            "permissions": {"admin": False, "push": True, "pull": True},
-        },
-    )
+    return {
+        **minimal_repository(call),
+        **{key: f"{html}.git" for key in ("git_url", "ssh_url", "clone_url", "svn_url")},
+        **dict.fromkeys(("mirror_url", "homepage", "language", "license")),
+        **dict.fromkeys((*zeros, "size", "forks", "watchers"), 0),
+        "default_branch": repo["default_branch"],
+        "open_issues_count": issues,
+        "open_issues": issues,
+        "has_issues": True,
+        **dict.fromkeys(("has_projects", "has_wiki", "has_pages", "has_discussions"), False),
+        "archived": False,
+        "disabled": False,
+        "visibility": "private" if repo["private"] else "public",
+        **dict.fromkeys(("pushed_at", "created_at", "updated_at"), repo["created_at"]),
+        "permissions": {"admin": False, "push": True, "pull": True},
+    }
+
+
+def get_repo(call: Call) -> Answer:
+    """GET /repos/{owner}/{repo}."""
+    return Answer(200, repository_json(call))
+
+
+def repository_of(call: Call, owner: str) -> Json:
+    """GitHub's `repository`: this one, or its fork that somebody has."""
+    whole = {**repository_json(call), "has_downloads": False}
+    return _named(call, {key: whole[key] for key in whole.keys() - {"subscribers_count", "network_count"}}, owner)
+
+
+def fork_of(call: Call, owner: str) -> Json:
+    """GitHub's `minimal-repository` of somebody's fork."""
+    return _named(call, minimal_repository(call), owner)
+
+
+def _named(call: Call, here: Json, owner: str) -> Json:
+    user = one(call.db, "SELECT * FROM users WHERE login = ?", owner)
+    if user is None or owner.lower() == call.repo["owner"].lower():
+        return here
+    name = f"{owner}/{call.repo['name']}"
+    return {**here, "id": 10**9 + user["id"], "full_name": name, "owner": simple_user(call.base, user), "fork": True}
 
 
 def _heads(call: Call, prefix: str) -> list[tuple[str, str]]:

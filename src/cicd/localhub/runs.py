@@ -8,7 +8,7 @@ from typing import Any
 from cicd.localhub.calls import Answer, Call, Json, Route, node_id, page_of, paged
 from cicd.localhub.history import find_commit
 from cicd.localhub.problems import not_found
-from cicd.localhub.repos import minimal_repository
+from cicd.localhub.repos import fork_of, minimal_repository
 from cicd.localhub.store import Db, Row, count, insert, many, now, one, tell
 from cicd.localhub.users import user_json
 
@@ -116,6 +116,7 @@ def run_json(call: Call, row: Row) -> Json:
     url = f"{call.repo_url}/actions/runs/{row['id']}"
     actor = user_json(call, row["actor_id"])
     repository = minimal_repository(call)
+    head = one(call.db, "SELECT owner FROM run_heads WHERE run_id = ?", row["id"])
     return {
         "id": row["id"],
         "name": row["name"],
@@ -149,7 +150,7 @@ def run_json(call: Call, row: Row) -> Json:
         "workflow_url": f"{call.repo_url}/actions/workflows/{row['workflow_id']}",
         "head_commit": _head_commit(call, row["head_sha"]),
         "repository": repository,
-        "head_repository": repository,
+        "head_repository": fork_of(call, head["owner"]) if head else repository,
     }
 
 

@@ -43,7 +43,8 @@ class Store:
             self._make(db, "tables.sql")
         elif version != 1:
             raise sqlite3.DatabaseError(f"{path} was written by another version of LocalHub ({version})")
-        self._make(db, "attestations.sql")
+        for script in ("attestations.sql", "pulls.sql"):
+            self._make(db, script)
 
     def _make(self, db: Db, script: str) -> None:
         db.executescript(resources.files(__package__).joinpath(script).read_text())

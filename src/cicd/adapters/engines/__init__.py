@@ -9,6 +9,7 @@ from cicd.adapters.engines.layout import Layout, Source
 from cicd.adapters.engines.process import ProcessEngine
 from cicd.adapters.engines.protocol import Engine
 from cicd.adapters.engines.swarm import SwarmEngine
+from cicd.adapters.engines.swarm_host import SwarmHost
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import Target
 
@@ -41,6 +42,6 @@ def engine_of(name: str, targets: Sequence[Target], runner: Runner, repository: 
     if name == "process":
         return ProcessEngine(targets[0], runner)
     if name == "swarm":
-        return SwarmEngine(targets[0], runner, repository)
+        return SwarmEngine([SwarmHost(one, runner, repository, first=one is targets[0]) for one in targets])
     engines = [ComposeEngine(target, runner, repository) for target in targets]
     return Fleet(engines) if len(engines) > 1 else engines[0]

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from cicd.adapters.docker import Container, Docker
+from cicd.adapters.docker import RELEASE as LABEL_OF_RELEASE
+from cicd.adapters.docker import ROLE, SLOT, TARGET, Container, Docker
 from cicd.adapters.engines.compose_file import IMAGE, RELEASE
 from cicd.adapters.engines.compose_network import made_network
 from cicd.adapters.engines.layout import Layout
@@ -24,7 +25,7 @@ from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, ma
 from cicd.adapters.runner import Runner
 from cicd.adapters.store import read_texts
 from cicd.adapters.target import Target, writing
-from cicd.core.compose import Model, filled, port_of, relocated, shape, taken_from_environment
+from cicd.core.compose import Model, Shape, filled, port_of, relocated, shape, taken_from_environment
 from cicd.core.compose_files import Network, Router, Slot, base_file, file_text, in_slot, slot_file
 from cicd.core.health import Probe
 from cicd.core.plan import SLOTS, idle
@@ -49,7 +50,7 @@ class Containers:
         return {(address, 0) for one in self.found for address in one.addresses.values()}
 
     def end(self) -> None:
-        self.docker.stop(self.found)
+        self.docker.stop([one.id for one in self.found])
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ class ComposeEngine:
         if self.target.has(record.release.id):
             return
         self.target.remove(record.release.id)  # what a killed run left
-        self.require_image(record.release.image)
-        self.docker.tag(self._reference(record.release.image), self._tag(record.release.id))
+        self._keep_image(record)
         with writing(self.target.folder):
             folder = self.target.make("releases", record.release.id)
             places = self._ship(layout)
@@ -112,6 +112,15 @@ class ComposeEngine:
                 self.target.write(folder / f"{name}.json", file_text(made))
             self.target.write(folder / "settings.json", json.dumps(dict(settings)))
             self.target.write(folder / "record.json", msgspec.json.encode(record).decode())
+
+    def _keep_image(self, record: Record) -> None:
+        """The image has a name of ours on the host; it is pulled once more if it has gone since it was looked at."""
+        reference, name = self._reference(record.release.image), self._tag(record.release.id)
+        try:
+            self.docker.tag(reference, name)
+        except CommandFailed:
+            self.require_image(record.release.image)
+            self.docker.tag(reference, name)
 
     def _ship(self, layout: Layout) -> dict[str, str]:
         """Lay out what of the checkout services are given; gives where each path leads on the host.
@@ -137,28 +146,32 @@ class ComposeEngine:
             raise
 
     def _files(self, record: Record, settings: Mapping[str, str], model: Model) -> dict[str, dict[str, Any]]:
-        deploy = record.deploy
-        parts = shape(model, deploy.service, deploy.companions)
-        network = self._network(model["name"])
-        uid, gid = self.target.host.user()
-        router = Router(
-            image=deploy.router_image,
-            folder=str(self.target.folder / "router"),
-            user=f"{uid}:{gid}",
-            port=port_of(model["services"][deploy.service], deploy.port),
-            published=record.ports.router,
-        )
-        labels = {"cicd.target": self.target.name}
-        own = {**settings, "CICD_RELEASE": record.release.id, "CICD_ENVIRONMENT": record.environment}
-        files = {"base": base_file(model, parts, router, network, {**labels, "cicd.role": "router"})}
+        parts = shape(model, record.deploy.service, record.deploy.companions)
+        network = made_network(self.docker, self.target, model["name"])
+        files = {"base": self._base(record, model, parts, network)}
         for name in (*SLOTS, "run"):
-            slot = Slot(name=name, image=self._tag(record.release.id), settings=own)
-            told = {**labels, "cicd.slot": self._slot(name), "cicd.release": record.release.id}
-            files["run" if name == "run" else f"slot-{name}"] = slot_file(model, parts, slot, network, told)
+            slot = self._slot_of(record, settings, name, self._tag(record.release.id))
+            files["run" if name == "run" else f"slot-{name}"] = self._in_slot(record, model, parts, slot, network)
         return files
 
-    def _network(self, project: str) -> Network:
-        return made_network(self.docker, self.target, project)
+    def _base(self, record: Record, model: Model, parts: Shape, network: Network) -> dict[str, Any]:
+        uid, gid = self.target.host.user()
+        router = Router(
+            image=record.deploy.router_image,
+            folder=str(self.target.folder / "router"),
+            user=f"{uid}:{gid}",
+            port=port_of(model["services"][record.deploy.service], record.deploy.port),
+            published=record.ports.router,
+        )
+        return base_file(model, parts, router, network, {TARGET: self.target.name, ROLE: "router"})
+
+    def _slot_of(self, record: Record, settings: Mapping[str, str], name: str, image: str) -> Slot:
+        own = {"CICD_RELEASE": record.release.id, "CICD_ENVIRONMENT": record.environment}
+        return Slot(name=name, image=image, settings={**settings, **own})
+
+    def _in_slot(self, record: Record, model: Model, parts: Shape, slot: Slot, network: Network) -> dict[str, Any]:
+        labels = {TARGET: self.target.name, SLOT: self._slot(slot.name), LABEL_OF_RELEASE: record.release.id}
+        return slot_file(model, parts, slot, network, labels)
 
     def discard(self, release_id: str, hosts: Collection[str] | None = None) -> None:
         if hosts is not None and self.target.host.name not in hosts:
@@ -168,7 +181,7 @@ class ComposeEngine:
 
     def bring_services(self, record: Record) -> str:
         file = self._file(record, "base")
-        self._network(file["name"])
+        made_network(self.docker, self.target, file["name"])
         self._require_ports(file, record.deploy.router_image)
         self._lay_router_out(record, file)
         argv = ["up", "--detach", "--wait", f"--wait-timeout={UP_WITHIN}", "--remove-orphans", "--quiet-pull"]
@@ -194,16 +207,18 @@ class ComposeEngine:
         """What the router's container needs to start: how it stands to the world, and nowhere to send traffic yet."""
         with writing(self.target.folder):
             folder = self.target.make("router", "tmp").parent
-        service = file["services"][record.deploy.service]
-        own = str(record.ports.router)
-        port = next(one["target"] for one in service["ports"] if one.get("published") == own)
-        in_front = any(one.get("published") not in (None, own) for one in service["ports"])
-        user = "root" if service["user"].startswith("0:") else ""
-        manner = Manner(listen=f"0.0.0.0:{port}", behind=not in_front, user=user)
+        manner = self._manner(record, file)
         self.target.write(folder / MANNER, msgspec.json.encode(manner).decode())
         if self.target.host.look(folder / "active.conf") is None:
             self.target.write(folder / "active.conf", active([NOWHERE]))
         self.target.write(folder / "nginx.conf", main(folder, "active.conf", manner))
+
+    def _manner(self, record: Record, file: Mapping[str, Any]) -> Manner:
+        """How the router of a base file stands to the world."""
+        service, own = file["services"][record.deploy.service], str(record.ports.router)
+        in_front = any(one.get("published") not in (None, own) for one in service["ports"])
+        user = "root" if service["user"].startswith("0:") else ""
+        return Manner(listen=f"0.0.0.0:{port_in(file, record)}", behind=not in_front, user=user)
 
     def _sick(self, project: str) -> str:
         """The containers of a project that are not well, and their last words."""
@@ -247,14 +262,14 @@ class ComposeEngine:
             ) from error
 
     def stop(self, slot: str) -> None:
-        self.docker.stop(self.docker.containers(slot=self._slot(slot)))
+        self.docker.stop(self.docker.ids(slot=self._slot(slot)))
 
     def alive(self, slot: str) -> str:
         return self.docker.running_release(slot=self._slot(slot), role="service")
 
     def take_over(self, slot: str, record: Record) -> str:
         names = self._companions(slot, record)
-        self.docker.stop(self.docker.containers(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
+        self.docker.stop(self.docker.ids(slot=self._slot(idle(slot)), role="companion"))  # cron never twice
         if not names:
             return ""
         self._up(record, slot, names)
@@ -279,13 +294,8 @@ class ComposeEngine:
 
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         service = self._file(record, f"slot-{slot}")["services"][in_slot(record.deploy.service, slot)]
-        return (f"{service['networks']['cicd']['ipv4_address']}:{self._port(record)}",)
-
-    def _port(self, record: Record) -> int:
-        """The container port on which the service answers, and the router in its place."""
-        base = self._file(record, "base")["services"][record.deploy.service]
-        own = str(record.ports.router)
-        return next(int(one["target"]) for one in base["ports"] if one.get("published") == own)
+        port = port_in(self._file(record, "base"), record)
+        return (f"{service['networks']['cicd']['ipv4_address']}:{port}",)
 
     def ask(self, slot: str, record: Record) -> list[Probe]:
         health = record.deploy.health
@@ -310,13 +320,14 @@ class ComposeEngine:
         """A shared service has its address in a network of Docker; others are as the host sees them."""
         running = [f"--filter=label=com.docker.compose.service={host}", "--filter=status=running"]
         networks = self._networks()
-        found = [
-            one.addresses[name]
-            for one in self.docker.containers_by(running)
-            for name in networks & one.addresses.keys()
-        ]
-        name, _, number = self.target.host.reach(f"{found[0] if found else host}:{port}").rpartition(":")
+        known = [one for one in self.docker.containers_by(running) if networks & one.addresses.keys()]
+        found = self._address(known[0], networks) if known else host
+        name, _, number = self.target.host.reach(f"{found}:{port}").rpartition(":")
         return name, int(number)
+
+    def _address(self, container: Container, networks: set[str]) -> str:
+        """Where the host finds a container that is in some of these networks."""
+        return next(container.addresses[name] for name in sorted(networks & container.addresses.keys()))
 
     def _networks(self) -> set[str]:
         """The networks that the router is in, and so the services of this environment."""
@@ -370,3 +381,9 @@ class ComposeEngine:
 
     def _slot(self, slot: str) -> str:
         return f"{self.target.name}/{slot}"
+
+
+def port_in(base: Mapping[str, Any], record: Record) -> int:
+    """The port that service and router listen on in their containers, by a base file."""
+    ports = base["services"][record.deploy.service]["ports"]
+    return int(next(one["target"] for one in ports if one.get("published") == str(record.ports.router)))

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from cicd.core.compose import (
     port_of,
     problems,
     relative_paths,
+    several,
     shape,
     unbuilt,
     with_env_files,
 )
 from cicd.core.release import digest, redact
+from cicd.core.stack_file import stack_problems
 from cicd.errors import CommandFailed, ConfigError
 
 IMAGE = "cicd.invalid/image"  # stands for the release's image until it is named
@@ -46,7 +48,9 @@ def read_layout(
     Raises:
         ConfigError: a file is not there or wrong, a variable has no value, or it cannot be deployed.
     """
-    public = render(source, runner, {}, PUBLIC)
+    with ThreadPoolExecutor(1) as pool:  # each starts a program
+        asked = pool.submit(read_model, source, settings, runner, own) if whole else None
+        public = render(source, runner, {}, PUBLIC)
     if away := outside(public):
         raise ConfigError(
             f"{', '.join(source.compose)}: {', '.join(away)} is outside of {source.folder}",
@@ -54,13 +58,14 @@ def read_layout(
             next_step="move it into that folder, or give the absolute path that it has on the hosts",
         )
     found = _shape(source, public)
-    model = read_model(source, settings, runner, own) if whole else {}
+    model = asked.result() if asked else {}
     shared = _shared(public, found)
+    over_nodes = ["swarm"] if source.deploy.engine == "swarm" else []  # they are made otherwise there
     paths = {Path(path) for path in local_paths(model, str(source.folder.resolve()))}
     shipped = {path: _digest_of(path) for path in paths if is_in_git(source.folder, path)}
     return Layout(
         manifest=digest([public, _contents(source.folder, public)]),
-        services=digest([shared, _contents(source.folder, shared)]),
+        services=digest([shared, _contents(source.folder, shared), *over_nodes]),
         model=model,
         shipped=shipped,
         led={path: path.relative_to(source.folder.resolve()) for path in paths - shipped.keys()},
@@ -81,12 +86,8 @@ def read_model(
             next_step="take `profiles` from it, or name one with COMPOSE_PROFILES under `deploy.env`",
         )
     found = _shape(source, model)
-    wrong = problems(
-        model,
-        found,
-        port_of(model["services"][found.service], source.deploy.port),
-        swarm=source.deploy.engine == "swarm",
-    )
+    wrong = problems(model, found, port_of(model["services"][found.service], source.deploy.port))
+    wrong += stack_problems(model, found) if source.deploy.engine == "swarm" else several(model, found)
     if wrong:
         raise ConfigError(
             f"The compose files of `{source.environment}` cannot be deployed: {'; '.join(wrong)}",
@@ -119,19 +120,20 @@ def render(source: Source, runner: Runner, variables: Mapping[str, str], options
         ConfigError: a file is not there or wrong, or a variable has no value; all of these are named.
     """
     command, env = _command(source, runner, variables)
-    with ThreadPoolExecutor(1) as pool:  # a promotion waits for both, and each starts a program
-        answer = pool.submit(ask, source, runner, variables, options)
-        done = run([*command, "--quiet", *options], env=env, check=False)
-    unset = sorted(set(re.findall(r'The \\?"(\w+)\\?" variable is not set', done.output)))
-    if done.code or (unset and variables):
+    said = list[str]()
+    answer: dict[str, Any] | None = None
+    with suppress(CommandFailed, ValueError):
+        answer = json.loads(output([*command, "--format=json", *options], env=env, complain=said.append))
+    unset = sorted(set(re.findall(r'The \\?"(\w+)\\?" variable is not set', said[0])))
+    if answer is None or (unset and variables):
         raise ConfigError(
-            f"{', '.join(source.compose)}: {_named(unset) or _last_line(done.output)}",
+            f"{', '.join(source.compose)}: {_named(unset) or _last_line(said[0])}",
             cause="each variable needs a value: a default in the file, `env` in cicd.yml, or a line of `app-env`"
             if unset
             else "",
             next_step="mend the file; `docker compose config` reads it as this does",
         )
-    return answer.result()
+    return answer
 
 
 def ask(source: Source, runner: Runner, variables: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from cicd.adapters.docker import Docker
 from cicd.adapters.routers.fleet import FleetRouter
 from cicd.adapters.routers.log import Log, Mark
 from cicd.adapters.routers.nginx import Drained, in_container, on_this_machine
+from cicd.adapters.routers.nginx_container import as_it_is
 from cicd.adapters.routers.share import Share
 from cicd.adapters.runner import Runner
+from cicd.adapters.swarm import Swarm
 from cicd.adapters.target import Target
 from cicd.core.health import Probe
 from cicd.core.release import Record
@@ -56,5 +59,6 @@ def router_of(engine: str, targets: Sequence[Target], runner: Runner) -> Router:
     """The router of an environment, as its engine needs it. `targets`: the environment on each of its hosts."""
     if engine == "process":
         return on_this_machine(targets[0], runner)
-    routers = [in_container(target) for target in targets]
+    found = Swarm(Docker(targets[0].host)).addresses if engine == "swarm" else as_it_is
+    routers = [in_container(target, found) for target in targets]
     return FleetRouter(routers) if len(routers) > 1 else routers[0]

@@ -4,6 +4,7 @@ import os
 import pwd
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from cicd.adapters.docker import Docker
 from cicd.adapters.http import ROUTER_RELEASE, probe
 from cicd.adapters.ports import HOST
 from cicd.adapters.routers.log import Log, LogFile, Mark, end_of, recent, rotated
-from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, is_named, main, upstream
-from cicd.adapters.routers.nginx_container import NginxContainer
+from cicd.adapters.routers.nginx_conf import MANNER, NOWHERE, Manner, active, main
+from cicd.adapters.routers.nginx_container import NginxContainer, as_it_is
 from cicd.adapters.routers.nginx_process import NginxProcess
 from cicd.adapters.routers.nginx_program import NginxProgram, Worker
 from cicd.adapters.routers.share import Share
@@ -26,7 +27,6 @@ from cicd.core.watch import Answer
 from cicd.errors import RouterFailed
 
 LOG_LIMIT = 64 * 1024 * 1024  # bytes, after which the log starts anew at the next switch
-LOOKED_UP_WITHIN = 1.0  # seconds that nginx has to find the tasks behind a name; Docker tells it in milliseconds
 RELOADED_WITHIN = 5.0  # seconds that new workers have to be there
 
 
@@ -65,32 +65,18 @@ class Nginx:
     def route(self, shares: Sequence[Share], port: int, *, everywhere: bool = False) -> None:
         self._lay_out()
         self._rotate()
-        if unknown := self._unknown(shares):
-            self._enforce(self._active() + "".join(upstream(share) for share in unknown), port)
-            time.sleep(LOOKED_UP_WITHIN)
-        self._enforce(active(shares), port)
-
-    def _enforce(self, text: str, port: int) -> None:
         manner = self.manner(port)
-        self._test(text, manner)
+        text = active(shares, manner.named)
+        with ThreadPoolExecutor(1) as pool:  # each may start a program
+            asked = pool.submit(self.program.workers)
+            self._test(text, manner)
+        before = asked.result()
         self.target.write(self.folder / "active.conf", text)
         self.target.write(self.folder / "nginx.conf", main(self.folder, "active.conf", manner))
-        if self.program.runs():
-            self._reload()
+        if before or self.program.runs():
+            self._reload(before)
         else:
             self.program.start(self.folder / "nginx.conf", port)
-
-    def _unknown(self, shares: Sequence[Share]) -> list[Share]:
-        """Shares behind names that nginx has not looked up yet: until it has, it would answer their users with 502.
-
-        A name that it knows it keeps over a reload.
-        """
-        now = self._active()
-        return [share for share in shares if now and is_named(share) and f"upstream {share.slot} " not in now]
-
-    def _active(self) -> str:
-        path = self.folder / "active.conf"
-        return self.target.host.read(path).decode() if self.target.host.look(path) else ""
 
     def ask(self, record: Record) -> list[Probe]:
         address = self.target.host.reach(f"{HOST}:{record.ports.router}")
@@ -99,8 +85,9 @@ class Nginx:
 
     def close(self) -> None:
         self.target.write(self.folder / "active.conf", active([NOWHERE]))
-        if self.program.runs():
-            self._reload()
+        before = self.program.workers()
+        if before or self.program.runs():
+            self._reload(before)
 
     def drain(self, addresses: Sequence[str], within: float) -> Drained:
         started = time.monotonic()
@@ -146,12 +133,12 @@ class Nginx:
                 next_step="this is a bug in cicd; the router goes on as it was",
             )
 
-    def _reload(self) -> None:
+    def _reload(self, workers: Sequence[Worker]) -> None:
         """Have the new configuration in force: new workers are there, and the old ones take no new connection.
 
         nginx says nothing of a reload that fails; and for 100 ms after one that does not, old and new ones both accept.
         """
-        before = {worker.pid for worker in self.program.workers()}
+        before = {worker.pid for worker in workers}
         self.program.reload()
         deadline = time.monotonic() + RELOADED_WITHIN
         while not _renewed(self.program.workers(), before):
@@ -178,13 +165,17 @@ def _renewed(workers: Sequence[Worker], before: set[int]) -> bool:
     return len(old) < len(workers) and all(worker.leaving for worker in old)
 
 
-def in_container(target: Target) -> Nginx:
-    """The nginx of an environment whose releases are containers; its engine has laid out how it stands to the world."""
+def in_container(target: Target, found: Callable[[str], Sequence[str]] = as_it_is) -> Nginx:
+    """The nginx of an environment whose releases are containers; its engine has laid out how it stands to the world.
+
+    Args:
+        found: the addresses that an address of a slot stands for.
+    """
 
     def manner(port: int) -> Manner:
         return msgspec.json.decode(target.host.read(target.folder / "router" / MANNER), type=Manner)
 
-    return Nginx(target, NginxContainer(Docker(target.host), target.name), manner)
+    return Nginx(target, NginxContainer(Docker(target.host), target.name, found), manner)
 
 
 def on_this_machine(target: Target, runner: Runner) -> Nginx:

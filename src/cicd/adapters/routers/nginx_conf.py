@@ -10,11 +10,15 @@ Shares are drawn by client address, not by request: a page of twenty requests wo
 ten, and find one release's page with the other's files. The release is drawn with it, so that each new one meets other
 users. Behind a proxy the address is the one in X-Forwarded-For; who forges it only chooses his own slot.
 https://nginx.org/en/docs/http/ngx_http_split_clients_module.html
+
+Where a slot is known by a name, as on a swarm, its upstream always stands in what stays the same: what nginx has found
+under the name outlives a reload, so that a switch leads to addresses that are known already. It is looked up anew each
+second, for a task that was on a lost machine comes up on another one; a name server that is away changes nothing.
+https://nginx.org/en/docs/http/ngx_http_upstream_module.html#resolve
 """
 
-import re
 import string
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,7 +34,7 @@ $user
 worker_processes 2;
 worker_shutdown_timeout 1d;
 pid $folder/nginx.pid;
-error_log $folder/error.log warn;
+error_log $folder/error.log $level;
 events { worker_connections 4096; }
 http {
     log_format release escape=json '{"at":$$msec,"release":"$$cicd_release","slot":"$$cicd_slot",'
@@ -50,47 +54,83 @@ http {
     map $$http_x_forwarded_for $$cicd_for { default $$http_x_forwarded_for; '' $$remote_addr; }
     map $$http_x_forwarded_proto $$cicd_proto { default $$http_x_forwarded_proto; '' $$scheme; }
     map $$http_x_request_id $$cicd_request { default $$http_x_request_id; '' $$request_id; }
+$named
     include $active;
     server {
         listen $listen;
         add_header X-Cicd-Release $$cicd_release always;
-        location / {
-            proxy_pass http://$$cicd_slot;
-            proxy_http_version 1.1;
-            proxy_set_header Host $$http_host;
-            proxy_set_header Upgrade $$http_upgrade;
-            proxy_set_header Connection $$cicd_connection;
+        proxy_http_version 1.1;
+        proxy_set_header Host $$http_host;
+        proxy_set_header Upgrade $$http_upgrade;
+        proxy_set_header Connection $$cicd_connection;
 $manner
-        }
+        location / { proxy_pass http://$$cicd_slot;$again }
     }
 }
 """)
 
+# Each request has a connection of its own, and a short time to get it. A task on a lost machine takes none, and another
+# is asked then; on one that was kept, the request would wait for an answer. nginx keeps them by itself from 1.29.7
+# on; `keepalive 0` would be said to these alone, for older ones refuse it.
+NAMED = string.Template("""\
+    error_log $folder/error.log warn;
+    resolver $resolver valid=1s ipv6=off;
+    resolver_timeout 1s;
+    proxy_connect_timeout 1s;
+    proxy_socket_keepalive on;
+    map "$$content_length$$http_transfer_encoding $$upstream_addr" $$cicd_again {
+        default '';
+        "~^0? (.*, )?($slots)$$" yes;
+    }
+$upstreams
+    server {
+        listen $look;
+        access_log off;
+        proxy_set_header Host $$http_host;
+        location ~ "^/($slots)(/.*)$$" { proxy_pass http://$$1$$2$$is_args$$args; }
+        location ~ "^/([0-9.]+:[0-9]+)(/.*)$$" { proxy_pass http://$$1$$2$$is_args$$args; }
+    }""")
+RESOLVED = string.Template("""\
+    upstream $slot { zone $slot 256k; server $address resolve fail_timeout=2s; keepalive_requests 1; }
+    upstream $slot-any { zone $slot-any 256k; server $address resolve max_fails=0; keepalive_requests 1; }""")
+
+# nginx gives 502, with the slot for an address, to a request that it has nobody to ask for: to one that should go on to
+# the next task when those were looked up anew since it came (https://github.com/nginx/nginx/issues/1656), and to all
+# for 2 s when each task took no connection for a moment. It begins again then, once, and each task may be asked; not
+# one with a body, of which a part may be gone.
+AGAIN = """ error_page 502 = @again; }
+        location @again {
+            if ($cicd_again = '') { return 502; }
+            proxy_pass http://$cicd_slot-any;"""
+# A request that a lost machine has goes to another task when that is missed: after 2 s of silence the machine is asked
+# 4 times, 1 s apart. These are settings of the router's container, and of its connections to tasks alone; the machine's
+# kernel answers them, so that a task may work as long on a request as it needs.
+# https://docs.kernel.org/networking/ip-sysctl.html
+KEEPALIVE = {
+    "net.ipv4.tcp_keepalive_time": "2",
+    "net.ipv4.tcp_keepalive_intvl": "1",
+    "net.ipv4.tcp_keepalive_probes": "4",
+}
+
 # The first to meet users: what they claim of themselves is not believed, and slow ones do not hold the application up.
 IN_FRONT = """\
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Request-ID $request_id;"""
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header X-Request-ID $request_id;"""
 
 # Behind a proxy of the project's own, which has its own limits and buffers: nothing is added to them.
 BEHIND = """\
-            proxy_set_header X-Forwarded-For $cicd_for;
-            proxy_set_header X-Forwarded-Proto $cicd_proto;
-            proxy_set_header X-Request-ID $cicd_request;
-            proxy_buffering off;
-            proxy_request_buffering off;
-            proxy_read_timeout 1d;
-            proxy_send_timeout 1d;"""
+        proxy_set_header X-Forwarded-For $cicd_for;
+        proxy_set_header X-Forwarded-Proto $cicd_proto;
+        proxy_set_header X-Request-ID $cicd_request;
+        proxy_buffering off;
+        proxy_request_buffering off;
+        proxy_read_timeout 1d;
+        proxy_send_timeout 1d;"""
 
 # Upstream keep-alive must end before the application's own, or nginx may send into a connection that just closed.
 UPSTREAM = string.Template("""\
 upstream $slot { server $address max_fails=0; keepalive 32; keepalive_timeout 4s; }
-""")
-# A service's name, behind which tasks come and go. nginx asks again each second.
-# https://nginx.org/en/docs/http/ngx_http_upstream_module.html#resolve
-NAMED = string.Template("""\
-upstream $slot { zone cicd-$slot 128k; resolver 127.0.0.11 valid=1s; server $address resolve max_fails=0;
-    keepalive 32; keepalive_timeout 4s; }
 """)
 NOWHERE = Share("none", ("127.0.0.1:9",), "none")  # the discard port: refused at once, answered by nginx with 502
 
@@ -105,11 +145,17 @@ class Manner(msgspec.Struct, frozen=True):
         listen: `host:port` where it waits for requests.
         behind: whether a proxy of the project's own is in front of it.
         user: that its workers work as; empty for the one who starts it.
+        named: where slots are known by a name: `name:port` by the slot.
+        look: with these, `host:port` where nobody but this machine asks it to ask one: /SLOT/path, /IP:PORT/path.
+        resolver: with these, `host:port` of the name server, which is Docker's.
     """
 
     listen: str
     behind: bool = False
     user: str = ""
+    named: Mapping[str, str] = {}
+    look: str = ""
+    resolver: str = "127.0.0.11"
 
 
 def main(folder: Path, active: str, manner: Manner) -> str:
@@ -121,23 +167,26 @@ def main(folder: Path, active: str, manner: Manner) -> str:
         listen=manner.listen,
         agent=PROBE_AGENT,
         manner=BEHIND if manner.behind else IN_FRONT,
+        level="crit" if manner.named else "warn",  # else a line each second says that nothing is in a slot
+        named=_named(folder, manner) if manner.named else "",
+        again=AGAIN if manner.named else "",
     )
 
 
-def upstream(share: Share) -> str:
-    """Where a slot answers."""
-    made = NAMED if is_named(share) else UPSTREAM
-    return made.substitute(slot=share.slot, address=share.addresses[0])
+def _named(folder: Path, manner: Manner) -> str:
+    upstreams = "\n".join(RESOLVED.substitute(slot=slot, address=name) for slot, name in manner.named.items())
+    slots = "|".join(manner.named)
+    return NAMED.substitute(folder=folder, upstreams=upstreams, look=manner.look, slots=slots, resolver=manner.resolver)
 
 
-def is_named(share: Share) -> bool:
-    """Whether it answers behind a name, which is to be looked up."""
-    return re.fullmatch(r"[0-9.]+", share.addresses[0].rpartition(":")[0]) is None
+def active(shares: Sequence[Share], named: Collection[str] = ()) -> str:
+    """What changes from release to release: the slots, who gets which, and what lives in them.
 
-
-def active(shares: Sequence[Share]) -> str:
-    """What changes from release to release: the slots, who gets which, and what lives in them."""
-    upstreams = "".join(upstream(share) for share in shares)
+    Args:
+        named: slots that stand in what stays the same.
+    """
+    addresses = {share.slot: share.addresses[0] for share in shares if share.slot not in named}
+    upstreams = "".join(UPSTREAM.substitute(slot=slot, address=address) for slot, address in addresses.items())
     *some, last = shares
     if some:
         salt = "-".join(share.release_id for share in some)

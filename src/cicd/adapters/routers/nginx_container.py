@@ -1,7 +1,9 @@
 """nginx in a container, which Compose has started in place of the project's service."""
 
 import re
+import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,17 +17,25 @@ ROUTER = "router"  # its role among the containers of a target
 ESTABLISHED = "01"  # in /proc/net/tcp: https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
 
 
+def as_it_is(address: str) -> Sequence[str]:
+    """For slots that are known by their address."""
+    return (address,)
+
+
 @dataclass(frozen=True)
 class NginxContainer:
     """The router's container on one host. Its folder has the same path inside as outside.
 
     Attributes:
         target: `app/environment`, by which the container is found.
+        found: the addresses that an address of a slot stands for.
     """
 
     docker: Docker
     target: str
+    found: Callable[[str], Sequence[str]] = as_it_is
     _names: list[str] = field(default_factory=list, repr=False, compare=False)
+    _looking: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def check(self, conf: Path) -> str:
         done = self._run("exec", NAME, "nginx", "-t", "-q", "-c", str(conf))
@@ -57,8 +67,7 @@ class NginxContainer:
             time.sleep(0.05)
 
     def runs(self) -> bool:
-        done = self._run("inspect", "--format={{.State.Running}}", NAME)
-        return done is not None and done.output.strip() == "true"
+        return bool(self.docker.ids(["--filter=status=running"], target=self.target, role=ROUTER))
 
     def stop(self) -> None:
         self._run("stop", NAME)
@@ -81,18 +90,9 @@ class NginxContainer:
         done = self._run("exec", NAME, "cat", "/proc/net/tcp")
         if done is None or done.code:
             return 0
-        remotes = {_in_hex(one) for one in self._looked_up(address)}
+        remote = {_in_hex(one) for one in self.found(address)}
         rows = [row.split() for row in done.output.splitlines()]
-        return sum(1 for row in rows if len(row) > 3 and row[2] in remotes and row[3] == ESTABLISHED)
-
-    def _looked_up(self, address: str) -> list[str]:
-        """`ip:port` of all that an address leads to."""
-        name, _, port = address.rpartition(":")
-        if re.fullmatch(r"[0-9.]+", name):
-            return [address]
-        done = self._run("exec", NAME, "nslookup", name, "127.0.0.11")
-        found = re.findall(r"^Address(?: \d+)?: *(\d+\.\d+\.\d+\.\d+)\s*$", done.output, re.MULTILINE) if done else []
-        return [f"{one}:{port}" for one in found]
+        return sum(1 for row in rows if len(row) > 3 and row[2] in remote and row[3] == ESTABLISHED)
 
     def _tell(self, signal: str) -> None:
         self._run("kill", f"--signal={signal}", NAME)
@@ -102,8 +102,9 @@ class NginxContainer:
 
         Compose gives it the same name each time that it makes it anew, so that it is looked for only once.
         """
-        if not self._names:
-            self._names.extend(one.name for one in self.docker.containers(target=self.target, role=ROUTER)[:1])
+        with self._looking:
+            if not self._names:
+                self._names.extend(self.docker.names(target=self.target, role=ROUTER)[:1])
         if not self._names:
             return None
         return self.docker.run(*(self._names[0] if part == NAME else part for part in argv), check=False)
