@@ -105,10 +105,10 @@ def test_an_image_of_another_repository(shop: Shop) -> None:
 
 
 def test_an_image_that_never_gets_healthy(shop: Shop) -> None:
-    with set_to(shop, within="3s"), untouched(shop):
+    with set_to(shop, within="12s"), untouched(shop):
         code, message = refused(shop, shop.release("sick", UNHEALTHY="1"))
     assert code == 43
-    tells(message, "was not healthy within 3 s: ", "503", "Next: mend the release")
+    tells(message, "was not healthy within 12 s: ", "503", "Next: mend the release")
     works(shop)
 
 

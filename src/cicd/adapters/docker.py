@@ -87,8 +87,8 @@ class Container:
 
     @property
     def service(self) -> str:
-        """What it is called in its compose file; its own name if no such file made it."""
-        return self.labels.get("com.docker.compose.service", self.name)
+        """What it is called in its compose file; empty if no such file made it."""
+        return self.labels.get("com.docker.compose.service", "")
 
     @property
     def crashed(self) -> bool:

@@ -281,15 +281,16 @@ class ComposeEngine:
         return sorted(name.removesuffix(f"-{slot}") for name in inside)
 
     def fallen(self, slot: str, record: Record) -> str:
-        """What ended with 0 and is not started again has done its work. Health is not asked: it is the service's."""
-        if not self._companions(slot, record):
-            return ""
+        """What ended with 0 and is not started again has done its work. Health is not asked: it is the service's.
+
+        A task of a swarm, which may end because it moves, is no container of Compose.
+        """
         found = self.docker.containers(slot=self._slot(slot), role="companion")
         return "; ".join(
             f"companion `{one.service.removesuffix(f'-{slot}')}` on {self.target.host.name} crashed: "
             f"{self.docker.last_words(one, 5)}"
             for one in sorted(found, key=lambda one: one.name)
-            if one.crashed
+            if one.service and one.crashed
         )
 
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
