@@ -8,7 +8,7 @@ import yaml
 
 from cicd import errors
 from cicd.contract import COMMANDS, COMMON_OUTPUTS, ROOT, VARIABLES, Command, environment_name, input_fields, input_name
-from cicd.core.starter import PERMISSIONS
+from cicd.core.starter import DEPLOYING, REPORTING
 from cicd.errors import CicdError
 from cicd.generate import files
 from cicd.workflow_tables import permissions
@@ -83,9 +83,9 @@ def test_who_calls_our_workflows_gives_what_they_need(text: str) -> None:
         assert "environment" not in known or "self-hosted" in given["runner"], "engine `process` is one machine"
 
 
-def test_a_made_pipeline_gives_what_a_deployment_needs() -> None:
-    called = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "deploy.yml").read_text())
-    assert yaml.safe_load(f"{{{PERMISSIONS}}}") == permissions(called)
+def test_a_made_pipeline_gives_what_it_calls_needs() -> None:
+    called = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "pipeline.yml").read_text())
+    assert yaml.safe_load(f"{{{DEPLOYING}, {REPORTING}}}") == permissions(called)
 
 
 def test_every_variable_of_ours_is_in_the_reference() -> None:
