@@ -289,7 +289,7 @@ class Init:
     """Look at a repository, and write its config and the workflows that call cicd's."""
 
     engine: str = given(
-        "How it is deployed; empty: `compose` where there is a Dockerfile and a compose file, else `process`.",
+        "How it is deployed; empty: `compose` where a compose file is named as that of production, else `process`.",
         choices=("", "process", "compose"),
     )
     force: str = given("Write over files that are there.", "false", choices=("false", "true"))

@@ -92,6 +92,7 @@ def test_a_pull_request_sees_its_verdict(site: Site, tmp_path: Path) -> None:
     assert sorted(path.name for path in report.parent.iterdir()) == ["junit.xml", "report.html"]
 
 
+@pytest.mark.slow
 def test_without_the_permission_it_warns_and_the_verdict_stands(site: Site) -> None:
     done = site.pull_request("acme/tiny", site.token({"contents": "read"}))
     assert "unit: 1 of 3 tests failed" in done.output
@@ -99,6 +100,7 @@ def test_without_the_permission_it_warns_and_the_verdict_stands(site: Site) -> N
     assert site.checks() == []
 
 
+@pytest.mark.slow
 def test_a_forks_verdict_is_published_by_the_other_workflow(site: Site, tmp_path: Path) -> None:
     done = site.pull_request("carol/tiny", site.token({"contents": "read"}))
     assert not site.checks()

@@ -60,6 +60,7 @@ def test_planned_run_in_shards_and_proven_the_second_time(act: Act, tmp_path: Pa
     assert "2 proven before" in second.output, second.output[-6000:]
 
 
+@pytest.mark.slow
 def test_one_failed_shard_is_a_red_verdict(act: Act, tmp_path: Path) -> None:
     folder = project(tmp_path / "tiny", **{"tests/c_test.py": "def test_c(): assert False\n"})
     done = act(folder)
@@ -67,6 +68,7 @@ def test_one_failed_shard_is_a_red_verdict(act: Act, tmp_path: Path) -> None:
     assert "unit: 1 of 3 tests failed" in done.output, done.output[-6000:]
 
 
+@pytest.mark.slow
 def test_two_projects_of_one_repository_do_not_meet(act: Act, tmp_path: Path) -> None:
     """One run calls the workflow twice: neither takes the other's parts for its own, nor what it learned."""
     call = WORKFLOW.partition("  test:\n")[2]
@@ -94,6 +96,7 @@ jobs:
 """
 
 
+@pytest.mark.slow
 def test_scanners_of_the_security_workflow(act: Act, tmp_path: Path) -> None:
     """Red by a finding of a real bandit, which code scanning is told as well."""
     config = "version: 1\napp: tiny\nsuites:\n  security: {security: {scan: [code], gate: {severity: high}}}\n"

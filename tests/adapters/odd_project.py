@@ -148,13 +148,13 @@ FILES = {
 
         @pytest.fixture(scope="module", autouse=True)
         def slow_module():
-            time.sleep(0.05)
+            time.sleep(0.3)
             yield
-            time.sleep(0.02)
+            time.sleep(0.1)
 
         @pytest.fixture(scope="class")
         def slow_class(slow_module):
-            time.sleep(0.03)
+            time.sleep(0.2)
 
         class TestWith:
             def test_first(self, slow_class):

@@ -280,7 +280,7 @@ def test_a_report_of_before_is_not_taken_for_a_new_one(project: Path, tmp_path: 
 def test_red_is_red(project: Path, tmp_path: Path, report: str | None, code: int, reason: str, exit_code: int) -> None:
     result = run(tmp_path, Programs(pytest=pytest_writes(report, code)), run="pytest")
     assert (result.decision, result.reason_code, result.exit_code) == ("failed", reason, exit_code)
-    assert set(result.outputs) == {"tests", "failed", "coverage", "junit"}
+    assert set(result.outputs) == {"tests", "failed", "coverage", "findings", "junit", "sarif"}
     assert result.summary.startswith("### ❌")
 
 

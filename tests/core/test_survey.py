@@ -5,7 +5,17 @@ import yaml
 
 from cicd.core.config_rules import parse_config
 from cicd.core.starter import CONFIG, PIPELINE, ROLLBACK, starter
-from cicd.core.survey import Survey, built_service, find_app, health_path, services, start_command, suites
+from cicd.core.survey import (
+    Survey,
+    answering_path,
+    built_service,
+    dockerfile_of,
+    find_app,
+    health_path,
+    services,
+    start_command,
+    suites,
+)
 
 MAIN = "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/healthz')\ndef health(): return {}\n"
 SERVICE = {
@@ -89,10 +99,30 @@ def test_the_service_of_a_compose_file() -> None:
     assert built_service("services: {db: {image: x}}") == ""
     assert built_service("services: [") == ""
     assert built_service("- a") == ""
+    assert dockerfile_of(COMPOSE, "api") == ""
+    assert (
+        dockerfile_of("services: {api: {build: {context: src, dockerfile: Dockerfile.prod}}}", "api")
+        == "src/Dockerfile.prod"
+    )
+    assert dockerfile_of("services: {api: {build: ..}}", "api") == ""
 
 
 def test_health() -> None:
-    assert health_path(survey(), find_app(survey())) == "/healthz"
+    assert health_path(survey()) == "/healthz"
+    bare = survey(**{"main.py": "app = FastAPI()\n"})
+    assert (health_path(bare), answering_path(bare)) == ("", "/openapi.json")
+    assert answering_path(survey(**{"main.py": "app = FastAPI()\n@app.get('/')\ndef home(): ...\n"})) == "/"
+
+
+def test_a_project_below_src() -> None:
+    files = ["src/app/main.py", "src/requirements.txt", "src/tests/test_a.py", "src/tests/api/test_b.py"]
+    texts = {"src/app/main.py": MAIN, "src/requirements.txt": "fastapi\nuvicorn\npytest\n"}
+    made = starter(Survey(name="x", files=files, texts=texts)).files[CONFIG]
+    assert parse_config(made, CONFIG).requirements == ["src/requirements.txt"]
+    assert "python -m pytest src/tests" in made
+    assert "app.main:app --app-dir src" in made
+    package = starter(Survey(name="x", files=["src/__init__.py", *files], texts=texts)).files[CONFIG]
+    assert "src.app.main:app --host" in package
 
 
 def test_a_service_without_docker() -> None:
@@ -126,7 +156,10 @@ def test_a_service_in_containers() -> None:
     }
     jobs = yaml.safe_load(made.files[PIPELINE])["jobs"]
     assert list(jobs) == ["build", "pipeline"]
-    assert jobs["pipeline"]["with"] == {"image": "${{ needs.build.outputs.image }}", "environments": '["production"]'}
+    assert jobs["pipeline"]["with"] == {
+        "image": "${{ needs.build.outputs.image }}",
+        "environments": '["dev", "production"]',
+    }
     assert "engine: compose" not in starter(survey(**files), "process").files[CONFIG]
 
 

@@ -6,14 +6,17 @@ import msgspec
 
 from cicd.core.survey import (
     Survey,
+    answering_path,
     app_name,
     built_service,
     compose_files,
+    dockerfile_of,
     find_app,
     first_of,
     health_path,
     packages,
     python_version,
+    requirement_files,
     services,
     start_command,
     suites,
@@ -44,6 +47,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """How the application is deployed, as far as its files tell. `lines` are those of the config; none: they do not."""
 
     engine: str = ""
+    dockerfile: str = ""
     lines: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     image: str = ""
@@ -53,7 +57,7 @@ def starter(survey: Survey, engine: str = "") -> Starter:
     """The files for a repository.
 
     Args:
-        engine: `process` or `compose`; empty: compose where there is a Dockerfile and compose files, else process.
+        engine: `process` or `compose`; empty: compose where a compose file is that of production, else process.
     """
     found, left = list[str](), list[str]()
     tests = _tests(survey, found, left)
@@ -64,6 +68,8 @@ def starter(survey: Survey, engine: str = "") -> Starter:
     if version := python_version(survey):
         head.append(f'python: "{version}"')
         found.append(f"Python {version}")
+    if any("/" in path for path in requirement_files(survey)):  # setup-env finds those of the project's own folder
+        head.append(f"requirements: [{', '.join(requirement_files(survey))}]")
     sections = ["\n".join(head), *tests]
     if deployment.engine:
         sections += ["\n".join(["deploy:", *(f"  {line}" for line in deployment.lines)])]
@@ -103,8 +109,10 @@ def _tests(survey: Survey, found: list[str], left: list[str]) -> list[str]:
 def _deployment(survey: Survey, engine: str, found: list[str], left: list[str]) -> Deployment:
     compose = compose_files(survey)
     alone = first_of(COMPOSE_FILES, survey.files)
-    if engine == "compose" or (not engine and "Dockerfile" in survey.files and (compose or alone)):
+    if engine == "compose" or (not engine and "production" in compose):
         return _by_compose(survey, compose or {name: alone for name in PORTS if alone}, found, left)
+    if alone and not engine:
+        left.append(f"{alone} is for no environment by its name; `cicd init --engine compose` would deploy it to all")
     return _by_process(survey, found, left)
 
 
@@ -116,12 +124,13 @@ def _migrate(survey: Survey, found: list[str]) -> list[str]:
 
 
 def _health(survey: Survey, found: list[str], left: list[str]) -> str:
-    path = health_path(survey, find_app(survey))
+    path = health_path(survey)
     if path:
         found.append(f"health: {path}")
     else:
-        left.append("No route for health was found, so it is `/`: one that looks at the database says more")
-    return f"health: {{path: {path or '/'}}}"
+        path = answering_path(survey)
+        left.append(f"No route for health was found, so it is `{path}`: one that looks at the database says more")
+    return f"health: {{path: {path}}}"
 
 
 def _by_compose(survey: Survey, files: dict[str, str], found: list[str], left: list[str]) -> Deployment:
@@ -137,13 +146,16 @@ def _by_compose(survey: Survey, files: dict[str, str], found: list[str], left: l
     if not survey.remote:
         left.append("`image` is to be named: there is no remote on GitHub to tell it from")
     left.append('`hosts` of each environment, such as `["ssh://deploy@www.example.com"]`; left out, it is the runner')
+    dockerfile = dockerfile_of(text, service)
     lines = ["engine: compose", f"service: {service or 'app'}", *_migrate(survey, found), _health(survey, found, left)]
     environments = []
     for name, before in (("dev", ""), ("staging", "dev"), ("production", "staging")):
         if name in files:
             after = f"after: {before}, approval: required, " if before in files else ""
             environments.append(f"{name}: {{{after}compose: [{files[name]}], ports: {{router: {PORTS[name]}}}}}")
-    return Deployment(engine="compose", lines=tuple(lines), environments=tuple(environments), image=image)
+    return Deployment(
+        engine="compose", lines=tuple(lines), environments=tuple(environments), image=image, dockerfile=dockerfile
+    )
 
 
 def _by_process(survey: Survey, found: list[str], left: list[str]) -> Deployment:
@@ -156,10 +168,10 @@ def _by_process(survey: Survey, found: list[str], left: list[str]) -> Deployment
         left.append(f"`deploy.run` is to be written: {app.file} has an application, and no server for it is required")
         return Deployment()
     found.append(f"engine process: {app.target} of {app.file}")
-    requirements = first_of(("requirements.txt", "requirements/base.txt", "requirements/prod.txt"), survey.files)
+    requirements = requirement_files(survey)
     lines = [f"run: {command}"]
     if requirements:
-        lines.append(f"requirements: [{requirements}]")
+        lines.append(f"requirements: [{requirements[0]}]")
     elif "pyproject.toml" in survey.files:
         left.append("`deploy.requirements`: a file with what the application needs, such as of `uv export`")
     lines += [*_migrate(survey, found), _health(survey, found, left), "watch: {for: 30s}"]
@@ -186,13 +198,13 @@ def _pipeline(deployment: Deployment) -> str:
         return "\n".join([*lines, *_job("test", test)]) + "\n"
     build, image = list[str](), ""
     if deployment.image:
+        dockerfile = f", dockerfile: {json.dumps(deployment.dockerfile)}" if deployment.dockerfile else ""
         about = ["uses: org/cicd/.github/workflows/ci.yml@v1", "if: github.event_name != 'pull_request'"]
         about += ["permissions: {contents: read, packages: write, id-token: write, attestations: write}"]
-        build = _job("build", [*about, f"with: {{image: {deployment.image}}}"])
+        build = _job("build", [*about, f"with: {{image: {deployment.image}{dockerfile}}}"])
         image = "${{ needs.build.outputs.image }}"
     given = [f'image: "{image}"'] if image else ["deploy-runner: '\"self-hosted\"'"]
-    later = [name for name in ("staging", "production") if name in names]
-    given += [f"environments: '{json.dumps(later)}'"] if len(later) < 2 else []
+    given += [f"environments: '{json.dumps(names)}'"] if len(names) < len(PORTS) else []
     about = ["needs: build", "if: ${{ !cancelled() && !failure() }}"] if image else []
     about += ["uses: org/cicd/.github/workflows/pipeline.yml@v1", f"permissions: {{{DEPLOYING}, {REPORTING}}}"]
     about += [f"with: {{{', '.join(given)}}}", "secrets:"]

@@ -1,6 +1,7 @@
 """What a repository is made of, by its files: how it is tested, what it needs, how it is started."""
 
 import ast
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -16,8 +17,12 @@ NAMED = ("pyproject.toml", "setup.py", "setup.cfg", "alembic.ini", ".python-vers
 SERVERS = {"uvicorn": "asgi", "hypercorn": "asgi", "gunicorn": "wsgi", "waitress": "wsgi"}
 FRAMEWORKS = {"FastAPI": "asgi", "Starlette": "asgi", "Litestar": "asgi", "Quart": "asgi", "Flask": "wsgi"}
 GETTERS = {"get_wsgi_application": "wsgi", "get_asgi_application": "asgi"}  # Django's
+REQUIRED = ("requirements.txt", "requirements-dev.txt")
 ROUTE = re.compile(r"""\.(?:get|route|api_route|add_api_route)\(\s*["'](/[\w/.-]*)["']""")
-HEALTH = ("/health", "/healthz", "/health/ready", "/ready", "/readyz", "/health/live", "/livez", "/status", "/ping")
+HEALTH = (
+    *("/health", "/healthz", "/healthcheck", "/health-check", "/health/ready", "/ready", "/readyz", "/health/live"),
+    *("/livez", "/status", "/api/health", "/api/v1/health", "/ping"),
+)
 DRIVERS = {
     "postgres": ("psycopg", "psycopg2", "psycopg2-binary", "psycopg-binary", "asyncpg", "pg8000"),
     "redis": ("redis", "hiredis", "arq", "rq", "aioredis"),
@@ -93,9 +98,9 @@ def app_name(survey: Survey) -> str:
 
 
 def suites(survey: Survey) -> dict[str, str]:
-    """Name → path of the tests: folders of a kind below `tests`, else all tests as one."""
+    """Name → paths of the tests: folders of a kind below `tests`, else all tests as one."""
     tests = [path for path in survey.files if is_test(path) and re.search(r"(^|/)(test_[^/]*|[^/]*_test)\.py$", path)]
-    roots = sorted({path.split("/")[0] for path in tests if path.split("/")[0] in ("tests", "test")})
+    roots = sorted({root for path in tests if (root := _root(path))})
     found = {
         kind: f"{root}/{kind}"
         for root in roots
@@ -103,17 +108,24 @@ def suites(survey: Survey) -> dict[str, str]:
         if any(path.startswith(f"{root}/{kind}/") for path in tests)
     }
     rest = [path for path in tests if not any(path.startswith(f"{folder}/") for folder in found.values())]
-    if found and any("/" in path for path in rest) and "unit" not in found:
+    if found and any(map(_root, rest)) and "unit" not in found:
         found = {"unit": " ".join(sorted({_top(path) for path in rest})), **found}
     if found or not tests:
         return found
-    return {"unit": " ".join(roots)} if roots else {"unit": ""}
+    return {"unit": " ".join(roots)}
+
+
+def _root(path: str) -> str:
+    """`src/tests` of src/tests/api/test_x.py; empty: it lies in no such folder."""
+    parts = path.split("/")
+    depth = next((number for number, part in enumerate(parts[:-1]) if part in ("tests", "test")), None)
+    return "" if depth is None else "/".join(parts[: depth + 1])
 
 
 def _top(path: str) -> str:
     """`tests/api` of tests/api/test_x.py; a file that lies right in `tests` is itself."""
-    parts = path.split("/")
-    return "/".join(parts[:2])
+    root = _root(path)
+    return "/".join(path.split("/")[: len(root.split("/")) + 1]) if root else path
 
 
 def packages(survey: Survey) -> set[str]:
@@ -153,11 +165,11 @@ def find_app(survey: Survey) -> App | None:
     makers = {**FRAMEWORKS, **GETTERS, **{one.name: kind for found in factories.values() for one, kind in found}}
     for path, tree in trees.items():
         if found := next(_made(tree.body, makers), None):
-            return _app(path, *found)
+            return _app(survey, path, *found)
     for path, found_here in factories.items():
         for function, kind in found_here:
             if not _is_given(function):
-                return _app(path, function.name, kind, factory=True)
+                return _app(survey, path, function.name, kind, factory=True)
     return None
 
 
@@ -200,8 +212,9 @@ def _is_given(function: ast.FunctionDef) -> bool:
     return len(given.args) + len(given.posonlyargs) > len(given.defaults) or None in given.kw_defaults
 
 
-def _app(path: str, name: str, kind: str, *, factory: bool = False) -> App:
-    folder, inner = ("src", path.removeprefix("src/")) if path.startswith("src/") else ("", path)
+def _app(survey: Survey, path: str, name: str, kind: str, *, factory: bool = False) -> App:
+    below = path.startswith("src/") and "src/__init__.py" not in survey.files  # else `src` is the package
+    folder, inner = ("src", path.removeprefix("src/")) if below else ("", path)
     module = inner.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     return App(target=f"{module}:{name}", kind=kind, factory=factory, folder=folder, file=path)
 
@@ -233,15 +246,31 @@ def _requirements(survey: Survey) -> str:
     )
 
 
-def health_path(survey: Survey, app: App | None) -> str:
+def health_path(survey: Survey) -> str:
     """The route that tells health, best name first; empty: none was found."""
-    routes = {
+    routes = _routes(survey)
+    return next((path for path in HEALTH if path in routes), "")
+
+
+def answering_path(survey: Survey) -> str:
+    """A route that answers and tells nothing of health: the front page, else the description that FastAPI makes."""
+    made = any("FastAPI(" in text for text in survey.texts.values())
+    return "/" if "/" in _routes(survey) or not made else "/openapi.json"
+
+
+def _routes(survey: Survey) -> set[str]:
+    return {
         route.rstrip("/") or "/"
         for path, text in survey.texts.items()
         if path.endswith(".py") and not is_test(path)
         for route in ROUTE.findall(text)
     }
-    return next((path for path in HEALTH if path in routes), "") if app else ""
+
+
+def requirement_files(survey: Survey) -> list[str]:
+    """The requirement files of the application, and those of its tests besides, of the folder that is nearest."""
+    named = {name: [path for path in survey.files if PurePosixPath(path).name == name] for name in REQUIRED}
+    return [min(paths, key=lambda path: (path.count("/"), path)) for paths in named.values() if paths]
 
 
 def compose_files(survey: Survey) -> dict[str, str]:
@@ -261,6 +290,16 @@ def built_service(text: str) -> str:
     parts = _parts(text)
     own = {name: part for name, part in parts.items() if "build" in part or "${" in str(part.get("image", ""))}
     return next((name for name, part in own.items() if part.get("ports") or part.get("expose")), next(iter(own), ""))
+
+
+def dockerfile_of(text: str, service: str) -> str:
+    """The path of the Dockerfile by which a compose file builds a service, where it is not `Dockerfile`."""
+    build = _parts(text).get(service, {}).get("build")
+    about = build if isinstance(build, dict) else {"context": build or "."}
+    path = posixpath.normpath(
+        posixpath.join(str(about.get("context", ".")), str(about.get("dockerfile", "Dockerfile")))
+    )
+    return "" if path == "Dockerfile" or path.startswith(("..", "/")) else path
 
 
 def _parts(text: str) -> dict[str, dict[str, Any]]:
