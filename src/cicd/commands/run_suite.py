@@ -17,7 +17,7 @@ from cicd.adapters.failure_annotations import annotate_failures
 from cicd.adapters.gate_annotations import annotate_gates
 from cicd.adapters.measures import measured_against
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
-from cicd.adapters.shard_folder import SARIF, leave, make_folder, receipt_of, taking_part
+from cicd.adapters.shard_folder import COVERAGE, SARIF, leave, make_folder, receipt_of, taking_part
 from cicd.adapters.suite_run import Start
 from cicd.adapters.together import interruptible
 from cicd.commands.suite_comparison import compare_with_base, hold_coverage, learn_figures
@@ -77,15 +77,30 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
 
 
 def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple[Outcome, Path]:
-    """Run the command and read what it leaves: the outcome, and where the report is."""
+    """Run the command and its scanners, and read what they leave: the outcome, and where the report is."""
     inherited = {name: value for name, value in runner.env.items() if not name.startswith("CICD_INPUT_")}
     env, began = {**inherited, **run.command.env}, time.time()
     command, junit = _reporting(run, scratch, env)
     if not command.argv:
         return scanned(run, _nothing_run(run), scratch, began, runner, start), junit
+    outcome = _run(run, command, junit, scratch, env, runner, start)
+    if run.budget:
+        judged = measured_against(run.budget, run.measures, run.folder, began)
+        outcome = msgspec.structs.replace(outcome, judged=tuple(judged))
+    if run.shard is None:
+        outcome = hold_coverage(run, outcome, scratch / COVERAGE, runner)
+    compared = compare_with_base(run, outcome, runner, start)
+    outcome = msgspec.structs.replace(outcome, judged=(*outcome.judged, *compared))
+    return scanned(run, outcome, scratch, began, runner, start), junit
+
+
+def _run(
+    run: SuiteRun, command: Command, junit: Path, scratch: Path, env: dict[str, str], runner: Runner, start: Start
+) -> Outcome:
+    """The command, in its shard, with its workers, measured; and what its tests and its coverage showed."""
     if run.shard:
         command = taking_part(run.shard, command, env)
-    coverage_json, why = scratch / "coverage.json", ""
+    coverage_json, why = scratch / COVERAGE, ""
     python = suite_run.interpreter(command, env)
     if run.workers > 1:
         command = _in_parallel(run, command, python, env, runner, start)
@@ -102,7 +117,7 @@ def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple
     found: Coverage | str = why or "the command was ended before its end"
     if run.coverage.wanted and not why and not (ran.timed_out or ran.interrupted):
         found = suite_run.coverage_of(coverage_json, command, python, start, env, run.folder)
-    outcome = Outcome(
+    return Outcome(
         suite=run.name,
         command=run.command.text,
         code=ran.code,
@@ -112,15 +127,9 @@ def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple
         report=suite_run.report_of(junit, before, run.folder) if run.tested else Report(),
         tested=run.tested,
         coverage=_held(run.coverage, found),
-        judged=tuple(measured_against(run.budget, run.measures, run.folder, began)) if run.budget else (),
         timed_out=ran.timed_out,
         interrupted=ran.interrupted,
     )
-    if run.shard is None:
-        outcome = hold_coverage(run, outcome, coverage_json, runner)
-    judged = compare_with_base(run, outcome, runner, start)
-    outcome = msgspec.structs.replace(outcome, judged=(*outcome.judged, *judged))
-    return scanned(run, outcome, scratch, began, runner, start), junit
 
 
 def _nothing_run(run: SuiteRun) -> Outcome:
