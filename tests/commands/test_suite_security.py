@@ -133,6 +133,17 @@ def test_reports_that_the_command_leaves(project: Path, tmp_path: Path, written:
     assert result.exit_code == code, result.message
 
 
+def test_a_scanner_that_is_killed_after_a_report(project: Path, tmp_path: Path) -> None:
+    clean = sarif([{**SCANNER, "results": []}])
+    script = f"import os, signal; open('one.sarif', 'w').write({clean!r}); os.kill(os.getpid(), signal.SIGKILL)"
+    (project / "scan.py").write_text(script)
+    configured(project, "{findings: ['*.sarif']}", f"{sys.executable} scan.py")
+    result = run(tmp_path, suite="security")
+    assert (result.exit_code, result.reason_code) == (68, "scan-unfinished"), "others may be missing"
+    assert "SIGKILL" in result.message
+    assert verdict(tmp_path).exit_code == 68
+
+
 def test_tests_and_scanners_of_one_suite(project: Path, tmp_path: Path) -> None:
     (project / "test_x.py").write_text("def test(): assert 0\n")
     configured(project, "{scan: [code]}", f"{sys.executable} -m pytest -q")

@@ -10,7 +10,16 @@ from cicd.core.performance import Judged
 from cicd.core.pytest_command import EXITS
 from cicd.core.security_gate import SecurityGate
 from cicd.core.words import counted
-from cicd.errors import CicdError, CoverageTooLow, Interrupted, NoTests, ReportInvalid, TestsFailed, TooSlow
+from cicd.errors import (
+    CicdError,
+    CoverageTooLow,
+    Interrupted,
+    NoTests,
+    ReportInvalid,
+    ScanUnfinished,
+    TestsFailed,
+    TooSlow,
+)
 
 LOOK = "look at the end of the command's own output above"
 
@@ -55,7 +64,7 @@ def judge(outcome: Outcome) -> CicdError | None:
 
 def judge_tests(outcome: Outcome) -> CicdError | None:
     """The same without the gates: what a shard alone can say of a whole suite."""
-    return _ended_early(outcome) or (_tests_red(outcome) if outcome.tested else None)
+    return _ended_early(outcome) or (_tests_red(outcome) if outcome.tested else _scanner_died(outcome))
 
 
 def judge_gates(outcome: Outcome) -> CicdError | None:
@@ -82,6 +91,13 @@ def _ended_early(outcome: Outcome) -> CicdError | None:
             next_step="look at the last lines of its output; `timeout` gives it more",
         )
     return None
+
+
+def _scanner_died(outcome: Outcome) -> CicdError | None:
+    """A command that only scans may end with what it likes, but by itself: else a report of it may not be there."""
+    if 0 <= outcome.code < 128:  # a shell adds 128 to the signal
+        return None
+    return ScanUnfinished(f"{outcome.suite}: {exit_words(outcome)}", next_step=LOOK)
 
 
 def _tests_red(outcome: Outcome) -> CicdError | None:
