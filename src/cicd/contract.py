@@ -386,7 +386,9 @@ COMMANDS = {
                 Output("tests", "Number of tests that ran."),
                 Output("failed", "Number of tests that failed."),
                 Output("coverage", "Line coverage in percent, if it was measured."),
+                Output("findings", "Findings that block, where the suite has scanners."),
                 Output("junit", "Path of the JUnit report."),
+                Output("sarif", "Path of all findings as SARIF, such as for github/codeql-action/upload-sarif."),
                 Output("plan", "With `plan: true`: the plan, to be handed to all jobs of the run."),
                 Output(
                     "matrix",

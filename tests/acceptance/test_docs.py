@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.conftest import CHECKOUT
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def commands(page: str, after: str = "") -> list[str]:
@@ -33,7 +33,7 @@ def type_in(blocks: list[str], folder: Path, env: dict[str, str]) -> str:
             start_new_session=True,
         )
         try:
-            code = bash.wait(timeout=240)
+            code = bash.wait(timeout=800)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(bash.pid, signal.SIGKILL)

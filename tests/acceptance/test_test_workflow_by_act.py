@@ -83,3 +83,25 @@ def test_two_projects_of_one_repository_do_not_meet(act: Act, tmp_path: Path) ->
     for told in ("All green: 1 suite, 1 test.", "All green: 1 suite, 2 tests."):
         assert told in done.output, done.output[-6000:]
     assert len(list((tmp_path / "act-store" / "caches").rglob("history.json"))) == 2
+
+
+SECURITY = """
+on: push
+jobs:
+  security:
+    uses: org/cicd/.github/workflows/security.yml@v1
+    permissions: {contents: read, security-events: write}
+"""
+
+
+def test_scanners_of_the_security_workflow(act: Act, tmp_path: Path) -> None:
+    """Red by a finding of a real bandit, which code scanning is told as well."""
+    config = "version: 1\napp: tiny\nsuites:\n  security: {security: {scan: [code], gate: {severity: high}}}\n"
+    files = {".github/workflows/ci.yml": SECURITY, ".github/cicd.yml": config}
+    bad = "import subprocess\ndef go(cmd):\n    subprocess.call(cmd, shell=True)\n"
+    folder = project(tmp_path / "tiny", **files, **{"go.py": bad})
+    done = act(folder)
+    assert done.code != 0
+    assert "findings-block" in done.output, done.output[-6000:]
+    (sarif,) = (tmp_path / "act-store" / "sarif").rglob("cicd-security.sarif")
+    assert "B602" in sarif.read_text()

@@ -17,7 +17,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "security-gate.md").read_text()
 def test_the_example_is_a_config() -> None:
     found = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert found
-    security = convert(yaml.safe_dump(yaml.safe_load(found[1])["security"]), Security, "docs/security-gate.md")
+    shown = yaml.safe_load(found[1])["suites"]["security"]["security"]
+    security = convert(yaml.safe_dump(shown), Security, "docs/security-gate.md")
     assert set(security.scan) == set(PROGRAMS)
     assert [exception_problem(one) for one in security.gate.exceptions] == [None]
 

@@ -137,6 +137,22 @@ def test_there_and_back_under_traffic(tmp_path: Path, lab: Lab, hosts: Callable[
     assert sum(task.startswith("shop-blue_api-blue") for task in shop.tasks()) == 3
 
 
+def test_a_companion_that_crashes(tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]) -> None:
+    """It starts with the switch, on any node; the watch sees it, and the users go back."""
+    shop = Swarm(tmp_path, lab, swarm(hosts(2))[:1])
+    first = shop.promote(shop.release("v1"))
+    assert first.outputs["verdict"] == "stable", first.message + shop.said.getvalue()
+    worker = "    command: [worker]\n    environment: {"
+    assert worker in shop.compose
+    shop.write("docker-compose.yml", shop.compose.replace(worker, f'{worker}CRASH_AFTER: "1", '))
+    shop.configure(watch="60s")
+    shop.commit()
+    second = shop.promote(shop.release("tired-worker"))
+    assert second.outputs["verdict"] == "rolled-back", second.message + shop.said.getvalue()
+    assert "companion `worker` on ssh://" in second.message
+    assert shop.ask()[0] == first.outputs["release"]
+
+
 def test_users_arrive_at_two_hosts(tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]) -> None:
     """Each has a router and what stands in front of it; the other shared services are on the first alone.
 

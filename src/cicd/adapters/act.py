@@ -24,7 +24,9 @@ OURS = "org/cicd@v1"
 LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "self-hosted")  # this machine is a runner of each
 UNQUOTED = re.compile(r"[\w/.,:@%+=-]+")  # paths that bash reads as one word; act gives it its own without quotes
 # GitHub's own actions that need its servers, for which those of stand_ins are taken.
-ELSEWHERE = re.compile(r"uses: (actions/(upload-artifact|download-artifact|cache))(?:/\w+)?@([0-9a-f]{40})")
+ELSEWHERE = re.compile(
+    r"uses: ((?:actions|github)/(upload-artifact|download-artifact|cache|codeql-action))(?:/[\w-]+)?@([0-9a-f]{40})"
+)
 NOISE = re.compile(r"Couldn't get a valid docker connection|LocalRepositoryCache ")
 SHIPPED = ("action.yml", "actions", ".github", "bin", "requirements", "src")
 # What a job needs of this machine: programs, language, how the package index is reached. All else stays out.

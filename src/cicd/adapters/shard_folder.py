@@ -14,6 +14,7 @@ from cicd.errors import ReportInvalid, UsageError
 
 PLUGIN = Path(__file__).resolve().parents[1] / "pytest_plugin"
 PART, RECEIPT, COVERAGE, JUNIT = "part.json", "receipt.json", "coverage.json", "junit.xml"
+SCANS, SARIF = "scans.json", "findings.sarif"
 LARGEST = 256 * 1024 * 1024  # bytes of a JUnit report that is kept
 
 

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cicd.adapters.shard_folder import COVERAGE, JUNIT, PART, RECEIPT
+from cicd.adapters.shard_folder import COVERAGE, JUNIT, PART, RECEIPT, SCANS
 from cicd.core.covered_lines import LARGEST as LARGEST_LINES
 from cicd.core.covered_lines import Lines, read_lines
+from cicd.core.findings import Scan
+from cicd.core.findings_handover import read_scans
+from cicd.core.findings_json import LARGEST as LARGEST_FINDINGS
 from cicd.core.part import LARGEST as LARGEST_PART
 from cicd.core.part import Part, read_part
 from cicd.core.receipt import LARGEST as LARGEST_RECEIPT
@@ -45,6 +48,16 @@ class Left:
             except ReportInvalid as error:
                 wrong.append(str(error))
         return found, wrong
+
+    def scans(self, plan: SuitePlan) -> list[Scan] | str:
+        """What scanners found in the newest attempt, or why nobody knows."""
+        folder = self._newest(plan).get(1)
+        if folder is None or not (folder / SCANS).is_file():
+            return "its job left no report of its scanners"
+        try:
+            return read_scans(_read(folder / SCANS, LARGEST_FINDINGS), f"{folder.name}/{SCANS}")
+        except ReportInvalid as error:
+            return str(error)
 
     def junits(self, plan: SuitePlan) -> list[tuple[str, Path]]:
         """Name of each shard, and the JUnit report of its newest attempt, where it has left one."""

@@ -17,7 +17,7 @@ from cicd.adapters.failure_annotations import annotate_failures
 from cicd.adapters.gate_annotations import annotate_gates
 from cicd.adapters.measures import measured_against
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
-from cicd.adapters.shard_folder import leave, make_folder, receipt_of, taking_part
+from cicd.adapters.shard_folder import SARIF, leave, make_folder, receipt_of, taking_part
 from cicd.adapters.suite_run import Start
 from cicd.adapters.together import interruptible
 from cicd.commands.suite_comparison import compare_with_base, hold_coverage, learn_figures
@@ -25,8 +25,10 @@ from cicd.commands.suite_fan_in import give_verdict
 from cicd.commands.suite_inputs import read_config, read_run
 from cicd.commands.suite_plan import plan_suites
 from cicd.commands.suite_publish import publish_run
+from cicd.commands.suite_security import scanned
 from cicd.contract import RunSuite
 from cicd.core.gates import Coverage, CoverageGate
+from cicd.core.junit import Report
 from cicd.core.part import part_of
 from cicd.core.pytest_command import (
     Command,
@@ -68,7 +70,7 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
     scratch = make_folder(run)
     try:
         outcome, junit = execute(run, scratch, runner, start)
-        return report(run, outcome, junit, runner)
+        return report(run, outcome, scratch, junit, runner)
     finally:
         if not run.keeps:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -79,6 +81,8 @@ def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple
     inherited = {name: value for name, value in runner.env.items() if not name.startswith("CICD_INPUT_")}
     env, began = {**inherited, **run.command.env}, time.time()
     command, junit = _reporting(run, scratch, env)
+    if not command.argv:
+        return scanned(run, _nothing_run(run), scratch, began, runner, start), junit
     if run.shard:
         command = taking_part(run.shard, command, env)
     coverage_json, why = scratch / "coverage.json", ""
@@ -105,7 +109,8 @@ def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple
         seconds=ran.seconds,
         limit=run.limit,
         is_pytest=run.command.pytest is not None,
-        report=suite_run.report_of(junit, before, run.folder),
+        report=suite_run.report_of(junit, before, run.folder) if run.tested else Report(),
+        tested=run.tested,
         coverage=_held(run.coverage, found),
         judged=tuple(measured_against(run.budget, run.measures, run.folder, began)) if run.budget else (),
         timed_out=ran.timed_out,
@@ -114,7 +119,15 @@ def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple
     if run.shard is None:
         outcome = hold_coverage(run, outcome, coverage_json, runner)
     judged = compare_with_base(run, outcome, runner, start)
-    return msgspec.structs.replace(outcome, judged=(*outcome.judged, *judged)), junit
+    outcome = msgspec.structs.replace(outcome, judged=(*outcome.judged, *judged))
+    return scanned(run, outcome, scratch, began, runner, start), junit
+
+
+def _nothing_run(run: SuiteRun) -> Outcome:
+    """The outcome of a suite that has scanners and no command."""
+    return Outcome(
+        suite=run.name, command="", code=0, seconds=0, limit=run.limit, is_pytest=False, report=Report(), tested=False
+    )
 
 
 def _reporting(run: SuiteRun, scratch: Path, env: dict[str, str]) -> tuple[Command, Path]:
@@ -164,7 +177,7 @@ def _held(gate: CoverageGate, found: Coverage | str) -> CoverageGate:
     return msgspec.structs.replace(gate, **seen)
 
 
-def report(run: SuiteRun, outcome: Outcome, junit: Path, runner: Runner) -> Result:
+def report(run: SuiteRun, outcome: Outcome, scratch: Path, junit: Path, runner: Runner) -> Result:
     """Annotations and what is left for the verdict now; outputs, summary and exit code as a value."""
     part, error = None, judge(outcome)
     if run.shard:
@@ -188,5 +201,6 @@ def report(run: SuiteRun, outcome: Outcome, junit: Path, runner: Runner) -> Resu
         part=part,
         annotated=annotated,
         junit=str(junit) if kept else "",
+        sarif=str(scratch / SARIF) if run.keeps and outcome.security else "",
         budget=SUMMARY_LIMIT,
     )

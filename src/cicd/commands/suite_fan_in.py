@@ -7,21 +7,29 @@ from pathlib import Path
 
 import msgspec
 
+from cicd.adapters.failure_annotations import from_workspace
 from cicd.adapters.gate_annotations import annotate_gates
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.suite_history import load, save
 from cicd.adapters.suite_parts import Left, read_parts
 from cicd.commands.suite_comparison import against_base
 from cicd.commands.suite_reports import directory_of, told
+from cicd.commands.suite_security import gate_of
 from cicd.contract import RunSuite
-from cicd.core.config import Config
+from cicd.core.config import Config, Suite
 from cicd.core.coverage_gates import with_policy
 from cicd.core.covered_lines import together
+from cicd.core.findings import Scan
 from cicd.core.gates import CoverageGate
 from cicd.core.history import READS_ONLY, History, learned
+from cicd.core.pytest_command import Command, named_report, parse_command
 from cicd.core.results import Result
+from cicd.core.security_gate import SecurityGate
+from cicd.core.security_summary import annotations
 from cicd.core.suite_plan import SuitePlan, read_plan
+from cicd.core.suite_run import runs_tests
 from cicd.core.suite_verdict import SuiteVerdict, verdict_of
+from cicd.core.verdict_report import MOST_MARKS, Mark
 from cicd.core.verdict_summary import verdict_summary
 from cicd.core.verdict_told import report_of
 from cicd.core.words import counted
@@ -56,7 +64,7 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     result = report(verdicts, history)
     asked = inputs.suite.translate(str.maketrans('[]",', "    ")).split()
     outputs = told(
-        report_of(verdicts, history, asked, directory_of(inputs, runner)),
+        report_of(verdicts, history, asked, directory_of(inputs, runner), _marks(verdicts, inputs, runner)),
         [one for suite in plan.suites for one in left.junits(suite)],
         together(lines for suite in plan.suites for lines in left.lines(suite)[0].values()),
         inputs,
@@ -80,10 +88,60 @@ def _verdict(
         CoverageGate() if plan.proof else gate, files, Path(inputs.working_directory), before, runner
     )
     today = datetime.now(UTC).date()
-    verdict = verdict_of(plan, left.parts, left.receipts, lines, gate, config.quarantine, today, sha, against)
+    verdict = verdict_of(
+        plan,
+        left.parts,
+        left.receipts,
+        lines,
+        gate,
+        config.quarantine,
+        today,
+        sha,
+        against,
+        tested=suite is None or _runs_tests(suite, runner),
+        security=_security(suite, plan, left),
+    )
     if verdict.outcome:
         annotate_gates(verdict.outcome, Path(inputs.working_directory), runner)
     return verdict
+
+
+def _runs_tests(suite: Suite, runner: Runner) -> bool:
+    """By the config of this checkout: what a part says of itself could take its failed tests out."""
+    command = parse_command(suite.run, runner.env) if suite.run else Command(text="", argv=())
+    return runs_tests(command, bool(suite.junit or named_report(command.options)), suite.security)
+
+
+def _security(suite: Suite | None, plan: SuitePlan, left: Left) -> SecurityGate | None:
+    if suite is None or suite.security is None or plan.proof:
+        return None
+    scans = left.scans(plan)
+    if isinstance(scans, str):
+        scans = [Scan(tool="scanners", source=plan.suite, unfinished=scans)]
+    return gate_of(suite.security, scans)
+
+
+def _marks(verdicts: Sequence[SuiteVerdict], inputs: RunSuite, runner: Runner) -> list[Mark]:
+    """The findings of all suites on their lines."""
+    folder = Path(inputs.working_directory)
+    found = [
+        one
+        for verdict in verdicts
+        if verdict.outcome and verdict.outcome.security
+        for one in annotations(verdict.outcome.security, MOST_MARKS)
+    ]
+    named = [(one, from_workspace(one.file, folder, runner)) for one in found]
+    return [
+        Mark(
+            path=path[:1000],
+            line=max(1, one.line),
+            level="failure" if one.level == "error" else "warning",
+            title=one.title[:1000],
+            message=one.message,
+        )
+        for one, path in named
+        if path
+    ]
 
 
 def _learned(history: History, plans: Sequence[SuitePlan], verdicts: Sequence[SuiteVerdict], runner: Runner) -> History:

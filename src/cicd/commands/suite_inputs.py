@@ -12,7 +12,7 @@ from cicd.core.config import Config, Suite, suite_of
 from cicd.core.config_rules import parse_config
 from cicd.core.coverage_gates import with_policy
 from cicd.core.gates import coverage_policy
-from cicd.core.pytest_command import named_report, parse_command
+from cicd.core.pytest_command import Command, named_report, parse_command
 from cicd.core.suite_plan import read_plan, shard_of
 from cicd.core.suite_run import ShardRun, SuiteRun
 from cicd.core.workers import MOST, choose_workers, explain
@@ -44,7 +44,8 @@ def read_run(inputs: RunSuite, config: Config | None, runner: Runner) -> SuiteRu
             f"working-directory: there is no folder `{folder}`", next_step="check the repository out first"
         )
     folder, suite, shard = folder.resolve(), _suite(inputs, config), _shard(inputs, runner)
-    command = parse_command(inputs.run or suite.run, runner.env)
+    text = inputs.run or suite.run
+    command = parse_command(text, runner.env) if text or suite.security is None else Command(text="", argv=())
     junit = inputs.junit or suite.junit or named_report(command.options)
     coverage = coverage_policy(
         inputs.coverage, asked=suite.coverage, configured=config.gates.coverage if config is not None else None
@@ -68,6 +69,8 @@ def read_run(inputs: RunSuite, config: Config | None, runner: Runner) -> SuiteRu
         quarantine=tuple(config.quarantine) if config else (),
         history=Path(inputs.history) if inputs.history else None,
         workers=_workers(inputs.workers or str(suite.workers), runner),
+        security=suite.security,
+        requirements=tuple(config.requirements) if config else (),
     )
 
 

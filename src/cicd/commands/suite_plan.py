@@ -81,7 +81,7 @@ def plan_suite(
                 suite=name, assignment=assign([], {}, 1), inputs=kept, proof=found.proof.run, why=found.why
             )
         why = f"it runs, for {found.why}"
-    about = files_of(files, parse_command(suite.run, runner.env).options, known.times)
+    about = files_of(files, _options(suite, runner), known.times)
     choice = _choice(suite, known.times, known.fixed)
     shards = choice.shards if choice else int(suite.shards)
     assignment = assign(about, known.times, shards)
@@ -93,6 +93,8 @@ def inputs_of(config: Config, suite: Suite, folder: Path, runner: Runner) -> dic
     """What a suite's result depends on, by name; or why it cannot be told."""
     if not suite.reuse:
         return "`reuse` is false"
+    if suite.security is not None:
+        return "new weaknesses are known each day"
     if suite.budget is not None:
         return "what it measures is of this machine and hour"
     # What decides how tests run and with what, wherever the suite's own paths lie.
@@ -116,6 +118,10 @@ def inputs_of(config: Config, suite: Suite, folder: Path, runner: Runner) -> dic
         "python": config.python or platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _options(suite: Suite, runner: Runner) -> tuple[str, ...]:
+    return parse_command(suite.run, runner.env).options if suite.run else ()
 
 
 def _choice(suite: Suite, times: Mapping[str, FileTimes], fixed: float) -> Choice | None:

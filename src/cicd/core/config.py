@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from cicd.core.findings import Security
 from cicd.core.flaky import Quarantined
 from cicd.core.freeze import Freeze
 from cicd.core.performance import Budget
@@ -39,11 +40,13 @@ class Suite(_Section, frozen=True):
     `shards` is in how many jobs it runs (`auto`: as many as are worth it; `target`: so that it takes no longer). A
     suite whose inputs have passed before is not run again: they are the commit's `paths` (left out: all of it), the
     command, Python, services and this section; `reuse: false` runs it always, and `audit` is the share of such hits
-    that are run all the same. `workers` is how many of pytest-xdist's a job has (`auto`: as many as it may use CPUs);
-    a file's tests stay in one of them. `measures` are reports of load or benchmark tools, held against `budget`.
+    that are run all the same. `security` names scanners and reports of scanners, and the gate that they are held
+    against; then `run` may be left out. `workers` is how many of pytest-xdist's a job has (`auto`: as many as it may
+    use CPUs); a file's tests stay in one of them. `measures` are reports of load or benchmark tools, held against
+    `budget`.
     """
 
-    run: str
+    run: str = ""
     needs: list[str] = []
     junit: str = ""
     coverage: bool = False
@@ -56,6 +59,7 @@ class Suite(_Section, frozen=True):
     audit: Percent = 2
     measures: list[str] = []
     budget: Budget | None = None
+    security: Security | None = None
 
 
 class Gates(_Section, frozen=True):

@@ -8,6 +8,7 @@ from datetime import date
 from cicd.core.config import Config, Deploy
 from cicd.core.freeze import problem as freeze_problem
 from cicd.core.reading import convert, located
+from cicd.core.security_gate import exception_problem
 from cicd.errors import ConfigError
 
 
@@ -29,6 +30,7 @@ def parse_config(text: str, path: str) -> Config:
         *_freeze_problems(config),
         *_quarantine_problems(config),
         *_regression_problems(config),
+        *_security_problems(config),
         *_process_problems(config),
         *_compose_problems(config),
         *_settings_problems(config),
@@ -118,6 +120,25 @@ def _regression_problems(config: Config) -> list[str]:
             problems.append(f"suites.{name}.shards: `budget.regression` compares runs of the whole suite in one job")
         if not suite.measures:
             problems.append(f"suites.{name}.measures: `budget.regression` needs the reports that it compares")
+    return problems
+
+
+def _security_problems(config: Config) -> list[str]:
+    problems = []
+    for name, suite in config.suites.items():
+        security, place = suite.security, f"suites.{name}"
+        if security is None:
+            problems += [] if suite.run else [f"{place}.run: is missing: the command of the suite"]
+            continue
+        if not (security.scan or security.findings):
+            problems.append(f"{place}.security: needs `scan` or `findings`")
+        if suite.shards != 1:
+            problems.append(f"{place}.shards: a suite with `security` runs in one job")
+        problems += [
+            f"{place}.security.gate.exceptions[{index}].{wrong}"
+            for index, one in enumerate(security.gate.exceptions)
+            if (wrong := exception_problem(one))
+        ]
     return problems
 
 

@@ -63,7 +63,7 @@ def _annotation(level: Literal["error", "warning"], finding: Finding) -> Annotat
     what = ": ".join(filter(None, (_package(finding), finding.title)))
     return Annotation(
         level=level,
-        message=f"{what or finding.name}.{fix}{more}",
+        message=f"{(what or finding.name).rstrip('.')}.{fix}{more}",
         title=f"{finding.name} ({finding.severity}, {finding.tool})",
         file=finding.file,
         line=finding.line,

@@ -8,6 +8,7 @@ from cicd.core.gates import CoverageGate
 from cicd.core.junit import Report
 from cicd.core.performance import Judged
 from cicd.core.pytest_command import EXITS
+from cicd.core.security_gate import SecurityGate
 from cicd.core.words import counted
 from cicd.errors import CicdError, CoverageTooLow, Interrupted, NoTests, ReportInvalid, TestsFailed, TooSlow
 
@@ -22,6 +23,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         seconds: its wall time; `limit` is what it was allowed.
         is_pytest: whether its exit codes are pytest's.
         report: what its tests showed, or why that cannot be read.
+        tested: whether the command runs tests; one that runs scanners is known by their reports.
+        security: what scanners found, and what it is held against; None: none were asked for.
         coverage: what was measured, and what it is held against; the same for `judged`, by load or benchmark tools.
     """
 
@@ -34,6 +37,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | ReportInvalid
     coverage: CoverageGate = CoverageGate()
     judged: tuple[Judged, ...] = ()
+    tested: bool = True
+    security: SecurityGate | None = None
     timed_out: bool = False
     interrupted: bool = False
 
@@ -50,12 +55,13 @@ def judge(outcome: Outcome) -> CicdError | None:
 
 def judge_tests(outcome: Outcome) -> CicdError | None:
     """The same without the gates: what a shard alone can say of a whole suite."""
-    return _ended_early(outcome) or _tests_red(outcome)
+    return _ended_early(outcome) or (_tests_red(outcome) if outcome.tested else None)
 
 
 def judge_gates(outcome: Outcome) -> CicdError | None:
     """The gates alone: whatever its tests showed."""
-    return _coverage_red(outcome) or _too_slow(outcome)
+    security = outcome.security.error(outcome.suite) if outcome.security else None
+    return security or _coverage_red(outcome) or _too_slow(outcome)
 
 
 def _ended_early(outcome: Outcome) -> CicdError | None:
@@ -166,8 +172,11 @@ def exit_words(outcome: Outcome) -> str:
 def success(outcome: Outcome) -> str:
     """One sentence for a green suite."""
     seen = outcome.seen
+    found = f". {outcome.security.sentence}" if outcome.security else ""
+    if not outcome.tested:
+        return f"{outcome.suite}: scanned in {outcome.seconds:.1f} s{found}."
     parts = [f"{outcome.suite}: {counted(seen.passed, 'test')} passed in {outcome.seconds:.1f} s"]
     parts += [f"{seen.skipped:,} skipped"] if seen.skipped else []
     parts += [f"{seen.flaky:,} passed only when run again"] if seen.flaky else []
     tail = f". {outcome.coverage.sentence}" if outcome.coverage.wanted else ""
-    return ", ".join(parts) + tail + "."
+    return ", ".join(parts) + tail + found + "."

@@ -21,6 +21,7 @@ def suite_result(
     part: Part | None,
     annotated: int,
     junit: str,
+    sarif: str = "",
     budget: int,
 ) -> Result:
     """The answer.
@@ -29,12 +30,13 @@ def suite_result(
         error: why it is red; None: it is green.
         part: what is handed on to the verdict; None: there is no plan.
         annotated: failures that are annotated on their lines.
-        junit: path of the report; empty: there is none.
+        junit: path of the report; empty: there is none. The same for `sarif`.
         budget: bytes of the summary.
     """
     seen, gate = outcome.seen, outcome.coverage
     empty = part is not None and part.empty
-    outputs = {"tests": str(seen.ran), "failed": str(seen.failed), "junit": junit}
+    found = str(len(outcome.security.blocking)) if outcome.security else ""
+    outputs = {"tests": str(seen.ran), "failed": str(seen.failed), "findings": found, "junit": junit, "sarif": sarif}
     data = _data(outcome, error)
     if run.shard:
         outputs["part"] = str(run.shard.folder)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cicd.core.findings import Security
 from cicd.core.flaky import Quarantined
 from cicd.core.gates import CoverageGate
 from cicd.core.performance import Budget
@@ -43,6 +44,8 @@ class SuiteRun:
         quarantine: tests that may fail.
         history: folder in which figures are kept from run to run; None: nowhere.
         workers: of pytest-xdist; 1: without it.
+        security: scanners to run, reports of scanners to read, and what they are held against.
+        requirements: files, below `folder`, whose packages a scanner may look up.
     """
 
     suite: str
@@ -59,9 +62,22 @@ class SuiteRun:
     quarantine: tuple[Quarantined, ...] = ()
     history: Path | None = None
     workers: int = 1
+    security: Security | None = None
+    requirements: tuple[str, ...] = ()
+
+    @property
+    def tested(self) -> bool:
+        """Whether the command runs tests, and leaves a report of them. With `security` it may run a scanner instead."""
+        return runs_tests(self.command, self.junit is not None, self.security)
 
     @property
     def name(self) -> str:
         """`unit 2/4`; `unit` where there is one shard."""
         shards = self.shard.plan.assignment.shards if self.shard else 1
         return self.suite if self.shard is None or shards == 1 else f"{self.suite} {self.shard.number}/{shards}"
+
+
+def runs_tests(command: Command, reports: bool, security: Security | None) -> bool:
+    """Whether a suite's command runs tests: without a section `security` always; with it pytest does, and whatever
+    names its JUnit report (`reports`)."""
+    return security is None or command.pytest is not None or (bool(command.argv) and reports)

@@ -7,11 +7,13 @@ from cicd.core.gate_tables import measures_table, missing_table
 from cicd.core.junit import Failure, Report
 from cicd.core.markdown import code, inline, visible
 from cicd.core.page import Page
+from cicd.core.security_summary import security_section
 from cicd.core.suite import Outcome, success
 from cicd.core.words import counted
 from cicd.errors import CicdError
 
 ROWS = 100  # of the table of failures
+SECURITY = 256 * 1024  # bytes of the findings
 LINES = 120  # of one traceback: its end
 
 
@@ -25,7 +27,10 @@ def suite_summary(outcome: Outcome, error: CicdError | None, budget: int) -> str
     """
     page = Page(budget)
     page.add(_head(outcome, error))
-    page.add(_figures(outcome))
+    if outcome.tested:
+        page.add(_figures(outcome))
+    if outcome.security:
+        page.add(security_section(outcome.security, min(page.left // 2, SECURITY)))
     report = outcome.seen
     for part in (missing_table(outcome.coverage), measures_table(outcome.judged)):
         if part:

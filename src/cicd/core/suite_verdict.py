@@ -12,6 +12,7 @@ from cicd.core.flaky import Quarantined, Sorted, sort_failures
 from cicd.core.gates import CoverageGate
 from cicd.core.part import Part, merged
 from cicd.core.receipt import RED, Receipt
+from cicd.core.security_gate import SecurityGate
 from cicd.core.suite import Outcome, judge_gates, judge_tests
 from cicd.core.suite_plan import SuitePlan
 from cicd.errors import CicdError, NoTests, SuiteIncomplete, TestsFailed
@@ -58,6 +59,9 @@ def verdict_of(
     today: date,
     sha: str = "",
     against: Against = NOTHING,
+    *,
+    tested: bool = True,
+    security: SecurityGate | None = None,
 ) -> SuiteVerdict:
     """The verdict of one suite.
 
@@ -67,6 +71,8 @@ def verdict_of(
         receipts: the same.
         lines: shard → lines that its newest attempt covered.
         gate: what coverage is held against; `found` is still empty.
+        tested: whether its command runs tests.
+        security: what its scanners found; None: it has none.
         against: what the checkout and earlier runs give to hold it against.
     """
     if plan.proof:
@@ -78,7 +84,9 @@ def verdict_of(
     if not chosen:
         return SuiteVerdict(suite=plan.suite, error=proof if isinstance(proof, CicdError) else _missing(plan, [1]))
     gate = _covered(gate, lines, list(chosen.values()), against)
-    outcome = _outcome(plan.suite, list(chosen.values()), gate)
+    outcome = msgspec.structs.replace(
+        _outcome(plan.suite, list(chosen.values()), gate), tested=tested, security=security
+    )
     error = _error(list(chosen.values()), proof, sorted_, outcome)
     return SuiteVerdict(
         suite=plan.suite,
@@ -162,14 +170,14 @@ def _error(
     """The gravest reason: nobody knows, then failed tests, then a gate."""
     if isinstance(proof, CicdError):
         # A shard that ended early says more than that its receipt is not whole.
-        return next((error for part in parts if (error := _own(part))), None) or proof
-    own = [error for part in parts if (error := _own(part))]
+        return next((error for part in parts if (error := _own(part, tested=outcome.tested))), None) or proof
+    own = [error for part in parts if (error := _own(part, tested=outcome.tested))]
     if own and not (isinstance(proof, Whole) and sorted_ and excused(proof, sorted_, parts)):
         first = own[0]
         if isinstance(first, TestsFailed) and outcome.report and len(parts) > 1:
             return judge_tests(outcome) or first
         return first
-    if not outcome.seen.ran and not own:
+    if outcome.tested and not outcome.seen.ran and not own:
         return judge_tests(outcome)
     return judge_gates(outcome)
 
@@ -198,9 +206,9 @@ def excused_alone(part: Part, receipt: Receipt | None, quarantine: Sequence[Quar
     return not sort_failures(receipt.red, [], quarantine, today).failed
 
 
-def _own(part: Part) -> CicdError | None:
+def _own(part: Part, *, tested: bool) -> CicdError | None:
     """Why a shard alone is red. Coverage, and whether any test ran at all, are the whole suite's."""
-    found = None if part.empty else judge_tests(part.outcome)
+    found = None if part.empty else judge_tests(msgspec.structs.replace(part.outcome, tested=tested))
     return None if isinstance(found, NoTests) and part.shards > 1 and not part.code else found
 
 

@@ -6,10 +6,12 @@ from cicd.core.flaky import rate
 from cicd.core.gate_tables import measures_table, missing_table
 from cicd.core.history import History
 from cicd.core.markdown import code, inline, table
+from cicd.core.security_summary import security_section
 from cicd.core.suite_summary import suite_summary
 from cicd.core.suite_verdict import SuiteVerdict
 from cicd.core.words import counted
 
+SECURITY = 64 * 1024  # bytes of a suite's findings
 MOST = 30  # flaky or quarantined tests that are listed
 
 
@@ -38,10 +40,11 @@ def verdict_summary(verdicts: Sequence[SuiteVerdict], history: History, budget: 
 
 
 def _gates(one: SuiteVerdict) -> str:
-    """Measures and uncovered lines of a suite that is green; a red one's are among its details."""
+    """Findings, measures and uncovered lines of a suite that is green; a red one's are among its details."""
     if one.error or one.outcome is None:
         return ""
     found = [measures_table(one.outcome.judged), missing_table(one.outcome.coverage)]
+    found += [f"\n\n{security_section(one.outcome.security, SECURITY)}"] if one.outcome.security else []
     return "\n\n".join(f"{code(one.suite)}: {part}" for part in found if part)
 
 

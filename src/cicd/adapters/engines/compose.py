@@ -281,10 +281,7 @@ class ComposeEngine:
         return sorted(name.removesuffix(f"-{slot}") for name in inside)
 
     def fallen(self, slot: str, record: Record) -> str:
-        """What ended with 0 and is not started again has done its work. Health is not asked: it is the service's.
-
-        A task of a swarm, which may end because it moves, is no container of Compose.
-        """
+        """What ended with 0 and is not started again has done its work. Health is not asked: it is the service's."""
         found = self.docker.containers(slot=self._slot(slot), role="companion")
         return "; ".join(
             f"companion `{one.service.removesuffix(f'-{slot}')}` on {self.target.host.name} crashed: "

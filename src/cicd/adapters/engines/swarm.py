@@ -71,6 +71,16 @@ class SwarmEngine(Fleet):
         names = self.first.deploy(record, slot, companions=True)
         return f"{', '.join(names)} with it" if names else ""
 
+    def fallen(self, slot: str, record: Record) -> str:
+        """A task that ended badly by itself; one of a lost node, or that was moved, did not."""
+        companions = self.swarm.services(slot=self._slot(slot), role="companion")
+        told = []
+        for service in companions:
+            if any(task.state == "failed" for task in self.swarm.tasks([service])):
+                name = service.name.removeprefix(f"{service.stack}_").removesuffix(f"-{slot}")
+                told.append(f"companion `{name}` on {self.first.target.host.name} crashed: {self._words(service, 5)}")
+        return "; ".join(told)
+
     def addresses(self, slot: str, record: Record) -> tuple[str, ...]:
         """The service's name, for each router: it asks again and again where the tasks are."""
         name = service_name(self.first.project(record), record.deploy.service, slot)
