@@ -14,11 +14,12 @@ from typing import Any
 
 from cicd.adapters.folders import environment_root, locked
 from cicd.adapters.runner import Runner
-from cicd.adapters.suite_share import PLUGIN
+from cicd.adapters.shard_folder import PLUGIN
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "durations"
 TOOLS = ("pytest==9.2.0", "pytest-split==0.11.0", "pytest-xdist==3.8.0")
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LOKY_MAX_CPU_COUNT")}
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ SUITES = (
     RealSuite("networkx", ("networkx==3.6.1",), ("networkx",)),
     RealSuite(
         "statsmodels",
-        ("statsmodels", "matplotlib"),
+        ("statsmodels==0.15.0", "matplotlib"),
         tuple(f"statsmodels/{part}" for part in ("base", "discrete", "genmod", "regression", "robust", "stats")),
     ),
     RealSuite(
         "scikit-learn",
-        ("scikit-learn", "pandas", "matplotlib"),
+        ("scikit-learn==1.9.1", "pandas", "matplotlib"),
         ("sklearn/metrics", "sklearn/inspection", "sklearn/datasets"),
     ),
 )
@@ -95,10 +96,13 @@ def record(suite: RealSuite, folder: Path) -> Recorded:
     for old in (receipt, fixtures, split):
         old.unlink(missing_ok=True)
     plan.write_text(json.dumps({"suite": suite.name, "shard": 1, "shards": 1, "receipt": str(receipt)}))
-    env = {**os.environ, "PYTHONPATH": f"{PLUGIN}:{HERE}", "CICD_SHARD_PLAN": str(plan), "SUITE_FIXTURES": str(fixtures)}
+    env = {**os.environ, **ONE_THREAD, "PYTHONPATH": f"{PLUGIN}:{HERE}"}
+    env |= {"CICD_SHARD_PLAN": str(plan), "SUITE_FIXTURES": str(fixtures)}
     options = ["-p", "cicd_shard", "-p", "suite_recorder", "--store-durations", "--durations-path", str(split)]
     subprocess.run(pytest_of(site, *options, *suite.paths), cwd=site, env=env, stdout=sys.stderr, check=False)
-    recorded = read_run(suite, json.loads(receipt.read_text()), json.loads(fixtures.read_text()), json.loads(split.read_text()))
+    recorded = read_run(
+        suite, json.loads(receipt.read_text()), json.loads(fixtures.read_text()), json.loads(split.read_text())
+    )
     keep(suite, recorded, folder)
     return recorded
 
@@ -129,7 +133,9 @@ def keep(suite: RealSuite, recorded: Recorded, folder: Path) -> None:
     files = {
         file: {
             "collect": recorded.collect.get(file, 0.0),
-            "tests": {test.removeprefix(file): own if own == all_ else [own, all_] for test, (own, all_) in tests.items()},
+            "tests": {
+                test.removeprefix(file): own if own == all_ else [own, all_] for test, (own, all_) in tests.items()
+            },
         }
         for file, tests in recorded.tests.items()
     }
