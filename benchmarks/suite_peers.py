@@ -1,7 +1,7 @@
 """What pytest-split's own classes make of tests and durations; run by the Python of an environment that has it.
 
-JSON in: {"durations": id -> seconds, "lists": [ids in the order of collection], "shards": [numbers]}. JSON out: for each
-list, each number of shards and each algorithm which shard (from 0) runs which test.
+JSON in: {"durations": id -> seconds, "lists": [ids in the order of collection], "shards": [numbers]}. JSON out: for
+each list, each number of shards and each algorithm which shard (from 0) runs which test.
 """
 
 import json

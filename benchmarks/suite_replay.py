@@ -157,7 +157,7 @@ def ratios(
 ) -> dict[int, dict[str, list[float]]]:
     """Number of shards → way → longest shard ÷ lower bound for each list of tests; planned by what was known before."""
     found: dict[int, dict[str, list[float]]] = {count: {} for count in counts}
-    known = known_times(before)
+    known = known_times(before, collects=collects)
     for now, theirs in zip(lists, their_shards(known_durations(before), lists, counts), strict=True):
         costs = Costs(now, collects=collects)
         for count in counts:
