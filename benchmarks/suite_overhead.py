@@ -90,8 +90,3 @@ def seconds(argv: list[str], folder: Path, env: dict[str, str]) -> tuple[float, 
     wall, after = time.monotonic() - began, os.times()
     return wall, sum(after[2:4]) - sum(before[2:4])
 
-
-if __name__ == "__main__":
-    from table import show
-
-    show(rows(7), None)
