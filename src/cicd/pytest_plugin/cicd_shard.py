@@ -272,8 +272,7 @@ class Stopwatch:
         if scope == "function":
             yield
             return
-        file = request.node.getparent(pytest.File) if scope in ("module", "class") else None
-        name = clean(file.nodeid or file.path.name) if file is not None else ""
+        name = self.place(request, scope)
         ending = Ending(self.shared, name)
         fixturedef.addfinalizer(ending.stop)  # the last of all, for they are called in reverse
         self.inner.append(0.0)
@@ -283,6 +282,11 @@ class Stopwatch:
         fixturedef.addfinalizer(ending.start)
         self.shared.append((name, max(0.0, seconds - self.inner.pop())))
         self.inner[-1] += seconds
+
+    def place(self, request: Any, scope: str) -> str:
+        """The file that a fixture belongs to; empty: several files share it."""
+        file = request.node.getparent(pytest.File) if scope in ("module", "class") else None
+        return clean(file.nodeid or file.path.name) if file is not None else ""
 
     def take(self) -> Shared:
         """What has come together since the last report."""
