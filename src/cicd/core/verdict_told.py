@@ -10,6 +10,7 @@ from cicd.core.flaky import rate
 from cicd.core.history import History
 from cicd.core.junit import Report, Timing
 from cicd.core.page import within
+from cicd.core.shards import seconds_of
 from cicd.core.suite_verdict import SuiteVerdict
 from cicd.core.verdict_report import (
     DURATIONS,
@@ -69,7 +70,7 @@ def _suite(one: SuiteVerdict, history: History) -> SuiteReport:
     excused = one.sorted.excused if one.sorted else {}
     times = one.whole.times if one.whole else {}
     ran = [Timing(ran.seconds, test[:1000]) for test, ran in one.whole.ran.items()] if one.whole else []
-    files = [Timing(sum(at.tests.values()) + at.fixtures + at.collect, file[:1000]) for file, at in times.items()]
+    files = [Timing(seconds_of(at), file[:1000]) for file, at in times.items()]
     return SuiteReport(
         suite=one.suite[:1000],
         green=error is None,
