@@ -375,6 +375,7 @@ COMMANDS = {
             (
                 Output("database-url", "URL of the PostgreSQL that was started, if any; masked.", secret=True),
                 Output("redis-url", "URL of the Redis that was started, if any; masked.", secret=True),
+                Output("amqp-url", "URL of the RabbitMQ that was started, if any; masked.", secret=True),
                 Output("python", "Path of the interpreter that has the project's dependencies."),
             ),
             "actions/setup-env",

@@ -11,8 +11,8 @@ from cicd.adapters.process import find, run
 from cicd.adapters.runner import Runner
 from cicd.adapters.services import SERVICES, place, postgres
 from cicd.adapters.services.job import Job, Server, end
-from cicd.adapters.services.programs import _programs
 from cicd.adapters.services.server import start
+from cicd.adapters.services.sources import _programs
 from cicd.core.services import Wanted
 from cicd.errors import PortInUse, ServiceFailed, UsageError
 from tests.adapters.servers import job_of, text_of
@@ -58,7 +58,7 @@ def test_from_the_wheel_with_settings(runner: Runner, job: Job) -> None:
 
 def test_from_this_machine_when_its_version_was_asked_for(runner: Runner, job: Job) -> None:
     here = next(_programs(SERVICES["postgres"], runner))
-    if here.source == "wheel":
+    if here.name == "wheel":
         pytest.skip("no PostgreSQL on this machine")
     server = start(Wanted("postgres", str(here.version[0])), job, runner, threading.Event())
     try:

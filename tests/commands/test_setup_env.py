@@ -11,6 +11,7 @@ from cicd.adapters.process import Completed, ProcessId
 from cicd.adapters.python_env import Python, Venv
 from cicd.adapters.requirements import Requirements
 from cicd.adapters.runner import Runner
+from cicd.adapters.services import SERVICES
 from cicd.adapters.services.job import Job, Server
 from cicd.adapters.services.place import Account
 from cicd.commands import setup_env
@@ -63,6 +64,8 @@ class Machine:
             pid=pid,
             started=1.0,
             seconds=0.5,
+            asked=wanted.version,
+            variables={SERVICES[wanted.name].VARIABLE: f"{wanted.name}://u:secret{pid}@127.0.0.1:{5000 + pid}/x"},
         )
         self.alive[pid] = server
         job.add(server)

@@ -37,6 +37,7 @@ from cicd.errors import ConfigError, MigrationFailed, UsageError
 
 ALEMBIC = "alembic"
 MIGRATION_LIMIT = 1800.0  # seconds
+ORIGINS = {"path": "this machine", "wheel": "the wheel", "command": "its command", "container": "its image"}
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,7 @@ def decide(inputs: SetupEnv, config: Config | None) -> Plan:
         raise UsageError(
             f"working-directory: there is no folder `{folder}`", next_step="check the repository out first"
         )
-    servers = wanted_services(
-        config, suite=inputs.suite, services=inputs.services, settings=inputs.settings, known=SERVICES
-    )
+    servers = wanted_services(config, suite=inputs.suite, services=inputs.services, settings=inputs.settings)
     for wanted in servers:
         check_settings(wanted)
     requirements = find_requirements(inputs.requirements, config.requirements if config else [], folder)
@@ -135,10 +134,10 @@ def bring_up(plan: Plan, job: Job, runner: Runner, start_server: Callable[..., S
         venv: Venv | Python = done.pop("python")
         for server in kept.values():
             runner.mask(server.password)
-            runner.say(f"{server.name} {_dotted(server)} runs already, on port {server.port}: used again")
+            runner.say(f"{_named(server)} runs already, on port {server.port}: used again")
         servers = {wanted.name: kept.get(wanted.name) or done[wanted.name] for wanted in plan.servers}
         for server in replaced:
-            runner.say(f"{server.name} {_dotted(server)} had other settings or another version: its place is taken")
+            runner.say(f"{_named(server)} had other settings or another version: its place is taken")
             job.remove(server)
         migrated = _migrate(plan, servers, venv, runner)
     except BaseException:
@@ -156,7 +155,7 @@ def _reusable(plan: Plan, job: Job) -> dict[str, Server]:
     return {
         wanted.name: running[wanted.name]
         for wanted in plan.servers
-        if wanted.name in running and will_do(wanted, running[wanted.name].version, running[wanted.name].settings)
+        if wanted.name in running and will_do(wanted, running[wanted.name].version, running[wanted.name].wanted)
     }
 
 
@@ -164,8 +163,7 @@ def _started(
     start_server: Callable[..., Server], wanted: Wanted, job: Job, runner: Runner, stopping: threading.Event
 ) -> Server:
     server = start_server(wanted, job, runner, stopping)
-    origin = "this machine" if server.source == "path" else "the wheel"
-    runner.say(f"{server.name} {_dotted(server)} from {origin}: ready in {server.seconds:.2f} s, port {server.port}")
+    runner.say(f"{_named(server)} from {ORIGINS[server.source]}: ready in {server.seconds:.2f} s, port {server.port}")
     return server
 
 
@@ -217,7 +215,7 @@ def _in_project(plan: Plan, env: Mapping[str, str], argv: Sequence[str]) -> Comp
 
 def _project_env(servers: Mapping[str, Server], venv: Venv | Python, runner: Runner) -> dict[str, str]:
     """What the job's later steps will have."""
-    urls = {SERVICES[name].VARIABLE: server.url for name, server in servers.items()}
+    urls = {name: value for server in servers.values() for name, value in server.variables.items()}
     path = f"{_interpreter(venv).parent}{os.pathsep}{runner.env.get('PATH', '')}"
     return {"PGSSLMODE": "disable", **runner.env, **urls, "PATH": path}  # our server has no TLS; Go's driver demands it
 
@@ -227,8 +225,9 @@ def _interpreter(venv: Venv | Python) -> Path:
 
 
 def _export(servers: Mapping[str, Server], venv: Venv | Python, runner: Runner) -> None:
-    for name, server in servers.items():
-        runner.export(SERVICES[name].VARIABLE, server.url)
+    for server in servers.values():
+        for name, value in server.variables.items():
+            runner.export(name, value)
     if isinstance(venv, Venv):
         runner.add_path(venv.python.parent)
 
@@ -263,8 +262,9 @@ def _report(
         },
         "migrated": migrated,
     }
-    outputs = {f"{SERVICES[name].VARIABLE.lower().replace('_', '-')}": server.url for name, server in servers.items()}
-    ready = ", ".join(f"{name} {_dotted(server)}" for name, server in servers.items()) or "no service"
+    known = {name: server for name, server in servers.items() if name in SERVICES}
+    outputs = {SERVICES[name].VARIABLE.lower().replace("_", "-"): server.url for name, server in known.items()}
+    ready = ", ".join(map(_named, servers.values())) or "no service"
     ends = f" They end with process {job.owner}, or by `kill {job.state.watcher[0]}`." if servers else ""
     return Result(
         decision="done" if servers or made or migrated else "nothing-to-do",
@@ -280,7 +280,7 @@ def summary(data: Mapping[str, Any]) -> str:
     lines = ["### setup-env", "", "| what | version | from | ready in |", "| --- | --- | --- | ---: |"]
     for name, about in data["services"].items():
         took = "used again" if about["reused"] else f"{about['seconds']:.2f} s"
-        lines.append(f"| {name} | {about['version']} | {about['source']}, port {about['port']} | {took} |")
+        lines.append(f"| {name} | {about['version'] or '-'} | {about['source']}, port {about['port']} | {took} |")
     python = data["python"]
     took = "used again" if python["reused"] else f"{python['seconds']:.1f} s"
     lines.append(f"| Python | {python['version']} | {python['installer'] or 'as it is'} | {took} |")
@@ -294,4 +294,9 @@ def summary(data: Mapping[str, Any]) -> str:
 
 
 def _dotted(server: Server) -> str:
-    return ".".join(map(str, server.version))
+    """Its version; where it does not tell, the one that was asked for."""
+    return ".".join(map(str, server.version)) or server.asked
+
+
+def _named(server: Server) -> str:
+    return f"{server.name} {_dotted(server)}".strip()
