@@ -9,6 +9,7 @@ from typing import Any
 
 from cicd.core.parity import FAIL_ON
 
+JOB_SERVICES = "${{ toJSON(job.services) }}"
 TOKEN = "${{ github.token }}"  # noqa: S105 - an expression, not a token
 
 
@@ -123,6 +124,11 @@ class SetupEnv:
     )
     settings: str = given(
         "Server settings as lines of `service.name=value`, such as `postgres.max_prepared_transactions=10`."
+    )
+    service_containers: str = given(
+        "The job's service containers as JSON: one that is called like a service is used where it has the version asked"
+        " for; `{}`: none is.",
+        JOB_SERVICES,
     )
     requirements: str = given(
         "Requirement files to install, separated by spaces; empty: found by name; `none`: nothing is installed."

@@ -10,7 +10,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from cicd.adapters.process import Completed, run
 from cicd.adapters.python_env import Python, Venv, ensure_venv, find_python
 from cicd.adapters.requirements import Requirements, find_requirements
 from cicd.adapters.runner import Runner
-from cicd.adapters.services import SERVICES, postgres
+from cicd.adapters.services import SERVICES, postgres, service_of
+from cicd.adapters.services.given import take_given
 from cicd.adapters.services.job import Job, Server
 from cicd.adapters.services.server import check_settings, start
 from cicd.adapters.together import interruptible, together
@@ -30,6 +31,7 @@ from cicd.commands.migrate_check import check_migrations, has_database, schema_o
 from cicd.contract import SetupEnv
 from cicd.core.config import Config, Deploy
 from cicd.core.config_rules import parse_config
+from cicd.core.given_services import Given, given_server
 from cicd.core.markdown import inline
 from cicd.core.results import Result
 from cicd.core.services import Wanted, wanted_services, will_do
@@ -52,6 +54,7 @@ class Plan:
         folder: the project's.
         schema: how the config says that the schema is migrated; None when `migrate` is another command.
         check: what to try up, down and up again: `all`, what a commit does not have, or empty for nothing.
+        given: service containers of the job, by the name of the server whose place they may have.
     """
 
     servers: list[Wanted]
@@ -61,12 +64,13 @@ class Plan:
     folder: Path
     schema: Deploy | None = None
     check: str = ""
+    given: Mapping[str, Given] = field(default_factory=dict)
 
 
 def main(inputs: SetupEnv, runner: Runner) -> Result:
     """Bring up what the project needs and export how to reach it."""
     with interruptible():
-        plan = decide(inputs, read_optional_config(inputs))
+        plan = decide(inputs, read_optional_config(inputs), runner.env if runner.is_actions else {})
         with Job.opened(runner, plan.folder) as job:
             return bring_up(plan, job, runner, start)
 
@@ -83,8 +87,13 @@ def read_optional_config(inputs: SetupEnv) -> Config | None:
         raise ConfigError(f"There is no {path}", cause=asked, next_step="add the file, or mend the inputs") from None
 
 
-def decide(inputs: SetupEnv, config: Config | None) -> Plan:
-    """What inputs and config ask for, inputs first. Raises UsageError, ConfigError, DependenciesFailed."""
+def decide(inputs: SetupEnv, config: Config | None, env: Mapping[str, str] | None = None) -> Plan:
+    """What inputs and config ask for, inputs first. Raises UsageError, ConfigError, DependenciesFailed.
+
+    Args:
+        env: the job's variables, which may name service containers. On a terminal nobody has such, and what is named
+            there is not made to be tested with.
+    """
     folder = Path(inputs.working_directory)
     if not folder.is_dir():
         raise UsageError(
@@ -98,7 +107,12 @@ def decide(inputs: SetupEnv, config: Config | None) -> Plan:
     migrate = migration(inputs.migrate, config, servers)
     schema = schema_of(migrate, config)
     check = to_check(inputs.migrate_check, schema, servers)
-    return Plan(servers, python, requirements, migrate, folder.resolve(), schema, check)
+    given = {
+        wanted.name: found
+        for wanted in servers
+        if (found := given_server(wanted, service_of(wanted).PORT, inputs.service_containers, env or {}))
+    }
+    return Plan(servers, python, requirements, migrate, folder.resolve(), schema, check, given)
 
 
 def migration(given: str, config: Config | None, servers: Sequence[Wanted]) -> list[str]:
@@ -121,7 +135,7 @@ def bring_up(plan: Plan, job: Job, runner: Runner, start_server: Callable[..., S
     stopping, kept = threading.Event(), _reusable(plan, job)
     earlier = {server.process for server in job.state.servers}
     tasks: dict[str, Callable[[], Any]] = {
-        wanted.name: partial(_started, start_server, wanted, job, runner, stopping)
+        wanted.name: partial(_started, start_server, wanted, plan, job, runner, stopping)
         for wanted in plan.servers
         if wanted.name not in kept
     }
@@ -160,8 +174,14 @@ def _reusable(plan: Plan, job: Job) -> dict[str, Server]:
 
 
 def _started(
-    start_server: Callable[..., Server], wanted: Wanted, job: Job, runner: Runner, stopping: threading.Event
+    start_server: Callable[..., Server], wanted: Wanted, plan: Plan, job: Job, runner: Runner, stopping: threading.Event
 ) -> Server:
+    """From the quickest source: one that is there already is not started."""
+    given = plan.given.get(wanted.name)
+    there = take_given(wanted, given, plan.folder, runner, stopping) if given else None
+    if there:
+        runner.say(f"{_named(there)} is there already, on {there.host}:{there.port}: the job's service container")
+        return there
     server = start_server(wanted, job, runner, stopping)
     runner.say(f"{_named(server)} from {ORIGINS[server.source]}: ready in {server.seconds:.2f} s, port {server.port}")
     return server

@@ -3,13 +3,13 @@
 import re
 import shlex
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from cicd.core.config import Service
 
 KNOWN = ("postgres", "redis", "rabbitmq")
 TCP = "tcp"
 PLACE = re.compile(r"\{([a-z]+)\}")
+URL = re.compile(r"https?://[^/\s]+(/\S*)?")
 EVERYWHERE = frozenset({"host", "port", "name", "version"})
 
 
@@ -91,6 +91,6 @@ def _unreadable(service: Service) -> list[tuple[str, str]]:
             shlex.split(getattr(service, key))
         except ValueError:
             found.append((key, "has a quote that is not closed"))
-    if is_url(service.ready) and not urlsplit(service.ready).netloc:
+    if is_url(service.ready) and not URL.fullmatch(service.ready):
         found.append(("ready", "is no URL"))
     return found

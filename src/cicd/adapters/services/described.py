@@ -11,6 +11,7 @@ from cicd.adapters.services.place import Address, Contained, Place, listens
 from cicd.core.service_texts import TCP, fill, fill_command, is_url
 from cicd.core.services import Wanted
 
+KEPT_BY_IMAGE = 1.2  # seconds, see listens
 PATIENCE = 10.0  # seconds that a command may take to say whether the server is ready
 
 
@@ -60,7 +61,7 @@ class Described:
         """By its `ready`, with its own variables."""
         ready, values = self.wanted.about.ready, self._values(place, address)
         if ready == TCP:
-            answers = listens(address.host, address.port)
+            answers = listens(address.host, address.port, KEPT_BY_IMAGE if self.wanted.about.image else 0.0)
         elif is_url(ready):
             answers = 200 <= probe(fill(ready, values)).status < 300
         else:

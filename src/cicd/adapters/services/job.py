@@ -158,17 +158,21 @@ class Job:
 
     def remove(self, server: Server) -> None:
         """End a server and remove its data."""
-        end_server(server.process)
+        self.end(server.process, Path(server.folder))
         self._change(lambda state: state.servers.remove(server))
         self.clear(Path(server.folder))
 
-    def clear(self, folder: Path) -> None:
-        """Nothing is left of what was begun in a server's folder: no process in the background, no container."""
+    def end(self, process: ProcessId, folder: Path) -> None:
+        """End a server, with what it has put into the background. A container first: it need not be asked politely."""
         name = container_name(folder)
-        end_marked(str(folder))
         if name in self.state.containers:
             remove_container(name, self.env)
             self._change(lambda state: state.containers.remove(name))
+        end_server(process)
+        end_marked(str(folder))
+
+    def clear(self, folder: Path) -> None:
+        """Remove the folder of a server that has ended."""
         shutil.rmtree(folder, ignore_errors=True)
         self._change(lambda state: state.folders.remove(str(folder)))
 
@@ -243,9 +247,9 @@ def remove_container(name: str, env: Mapping[str, str]) -> None:
 def end(folder: Path, state: State) -> None:
     """End all processes and containers of a job, side by side, and remove its folder."""
     with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: remove_container(name, state.env), state.containers))
         list(pool.map(lambda one: end_server(ProcessId(*one)), state.processes))
         list(pool.map(end_marked, state.folders))
-        list(pool.map(lambda name: remove_container(name, state.env), state.containers))
     shutil.rmtree(folder, ignore_errors=True)
 
 

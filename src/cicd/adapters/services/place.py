@@ -112,17 +112,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def listens(host: str, port: int) -> bool:
-    """Whether somebody takes a connection and keeps it.
+def listens(host: str, port: int, keeps: float = 0.0) -> bool:
+    """Whether somebody takes a connection.
 
-    Docker's proxy takes those of a port on which nothing listens in the container, and closes them at once.
+    Args:
+        keeps: seconds for which it must be kept, unless something is said. Docker's proxy takes connections for a port
+            on which nothing listens in the container; it closes them when it has tried, a second later at worst.
     """
     try:
         probe = socket.create_connection((host, port), timeout=1)
     except OSError:
         return False
     with probe:
-        probe.settimeout(0.05)
+        if not keeps:
+            return True
+        probe.settimeout(keeps)
         try:
             return probe.recv(1) != b""
         except TimeoutError:

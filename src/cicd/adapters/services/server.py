@@ -13,7 +13,7 @@ from cicd.adapters.runner import Runner
 from cicd.adapters.services import Started, service_of
 from cicd.adapters.services import place as places
 from cicd.adapters.services.described import values_of
-from cicd.adapters.services.job import MARK, Job, Server, end_server
+from cicd.adapters.services.job import MARK, Job, Server
 from cicd.adapters.services.place import Account, Address, Place
 from cicd.adapters.services.sources import Source, find_source
 from cicd.adapters.services.trouble import not_ready, show_log
@@ -133,10 +133,10 @@ def _run(
             if version is not None:
                 return process, address, version
         except BaseException:
-            end_server(process)
+            job.end(process, place.folder)
             raise
         ended = find(process) is None
-        end_server(process)
+        job.end(process, place.folder)
         if not re.search(service.PORT_TAKEN, _since(place.log, mark)):
             break
     raise not_ready(wanted, place, stopping, ended=ended)
