@@ -132,12 +132,17 @@ class SetupEnv:
         JOB_SERVICES,
     )
     requirements: str = given(
-        "Requirement files to install, separated by spaces; empty: found by name; `none`: nothing is installed."
+        "Requirement files to install, separated by spaces, or a lock of uv, Poetry or PDM; empty: the config's, else"
+        " the lock or the files that are found; `none`: nothing is installed."
     )
     python: str = given(
         "Python to make the environment from: a version or a path; empty: the config's, else the one at hand."
     )
     migrate: str = given("Command that brings the schema up to date; empty: the config's; `none`: nothing is run.")
+    seed: str = given(
+        "Lines, each a file of SQL or a command, that load what tests need after the migrations; empty: the config's;"
+        " `none`: nothing is loaded."
+    )
     migrate_check: str = given(
         "Migrations to try up, down and up again in a database of their own: `all`, `none`, or those that a commit does"
         " not have, such as `origin/main`; empty: all if the config says `check: true`."

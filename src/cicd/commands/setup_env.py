@@ -1,4 +1,4 @@
-"""setup-env: servers, interpreter and dependencies side by side, then the schema.
+"""setup-env: servers, interpreter and dependencies side by side, then the schema and the seed.
 
 Servers of an earlier step of the job for the same project are used again when they have the version and at least the
 settings asked for; otherwise a new, empty one takes their place once it is ready. Another project (another
@@ -28,13 +28,14 @@ from cicd.adapters.services.job import Job, Server
 from cicd.adapters.services.server import check_settings, start
 from cicd.adapters.together import interruptible, together
 from cicd.commands.migrate_check import check_migrations, has_database, schema_of, to_check
+from cicd.commands.seed import load, seeds_of
 from cicd.contract import SetupEnv
 from cicd.core.config import Config, Deploy
 from cicd.core.config_rules import parse_config
 from cicd.core.given_services import Given, given_server
-from cicd.core.markdown import inline
 from cicd.core.results import Result
 from cicd.core.services import Wanted, wanted_services, will_do
+from cicd.core.setup_summary import summary
 from cicd.errors import ConfigError, MigrationFailed, UsageError
 
 ALEMBIC = "alembic"
@@ -55,6 +56,7 @@ class Plan:
         schema: how the config says that the schema is migrated; None when `migrate` is another command.
         check: what to try up, down and up again: `all`, what a commit does not have, or empty for nothing.
         given: service containers of the job, by the name of the server whose place they may have.
+        seeds: files of SQL and commands, loaded after the migrations.
     """
 
     servers: list[Wanted]
@@ -65,6 +67,7 @@ class Plan:
     schema: Deploy | None = None
     check: str = ""
     given: Mapping[str, Given] = field(default_factory=dict)
+    seeds: Sequence[str] = ()
 
 
 def main(inputs: SetupEnv, runner: Runner) -> Result:
@@ -112,7 +115,9 @@ def decide(inputs: SetupEnv, config: Config | None, env: Mapping[str, str] | Non
         for wanted in servers
         if (found := given_server(wanted, service_of(wanted).PORT, inputs.service_containers, env or {}))
     }
-    return Plan(servers, python, requirements, migrate, folder.resolve(), schema, check, given)
+    configured = config.seed if config else []
+    seeds = seeds_of(inputs.seed, configured, folder, has_database=has_database(servers))
+    return Plan(servers, python, requirements, migrate, folder.resolve(), schema, check, given, seeds)
 
 
 def migration(given: str, config: Config | None, servers: Sequence[Wanted]) -> list[str]:
@@ -154,13 +159,15 @@ def bring_up(plan: Plan, job: Job, runner: Runner, start_server: Callable[..., S
             runner.say(f"{_named(server)} had other settings or another version: its place is taken")
             job.remove(server)
         migrated = _migrate(plan, servers, venv, runner)
+        env = _project_env(servers, venv, runner)
+        seeded = load(plan.seeds, plan.folder, env, partial(_in_project, plan), job, runner)
     except BaseException:
         for server in [server for server in job.state.servers if server.process not in earlier]:
             job.remove(server)
         job.close_if_empty()
         raise
     _export(servers, venv, runner)
-    return _report(plan, servers, set(kept), venv, migrated, job, runner)
+    return _report(plan, servers, set(kept), venv, {"migrated": migrated, "seeded": seeded}, job, runner)
 
 
 def _reusable(plan: Plan, job: Job) -> dict[str, Server]:
@@ -257,7 +264,7 @@ def _report(
     servers: Mapping[str, Server],
     kept: set[str],
     venv: Venv | Python,
-    migrated: dict[str, Any],
+    database: dict[str, Any],
     job: Job,
     runner: Runner,
 ) -> Result:
@@ -280,37 +287,19 @@ def _report(
             "reused": venv.reused if isinstance(venv, Venv) else True,
             "installer": venv.installer if isinstance(venv, Venv) else "",
         },
-        "migrated": migrated,
+        **database,
     }
     known = {name: server for name, server in servers.items() if name in SERVICES}
     outputs = {SERVICES[name].VARIABLE.lower().replace("_", "-"): server.url for name, server in known.items()}
     ready = ", ".join(map(_named, servers.values())) or "no service"
     ends = f" They end with process {job.owner}, or by `kill {job.state.watcher[0]}`." if servers else ""
     return Result(
-        decision="done" if servers or made or migrated else "nothing-to-do",
+        decision="done" if servers or made or any(database.values()) else "nothing-to-do",
         message=f"Ready: {ready}, Python {venv.version}." + ("" if runner.is_actions else ends),
         outputs={**outputs, "python": str(_interpreter(venv))},
         data=data,
         summary=summary(data),
     )
-
-
-def summary(data: Mapping[str, Any]) -> str:
-    """The result as a table for the job's summary; never with a URL, for a password is in it."""
-    lines = ["### setup-env", "", "| what | version | from | ready in |", "| --- | --- | --- | ---: |"]
-    for name, about in data["services"].items():
-        took = "used again" if about["reused"] else f"{about['seconds']:.2f} s"
-        lines.append(f"| {name} | {about['version'] or '-'} | {about['source']}, port {about['port']} | {took} |")
-    python = data["python"]
-    took = "used again" if python["reused"] else f"{python['seconds']:.1f} s"
-    lines.append(f"| Python | {python['version']} | {python['installer'] or 'as it is'} | {took} |")
-    if migrated := data["migrated"]:
-        revision = inline(migrated["revision"]) or "-"
-        lines.append(f"| schema | {revision} | {inline(migrated['command'])} | {migrated['seconds']:.1f} s |")
-        if "both_ways" in migrated:
-            tried, rest = (inline(", ".join(migrated[name])) or "none" for name in ("both_ways", "up_only"))
-            lines += ["", f"Migrations tried up, down and up again: {tried}; up only: {rest}."]
-    return "\n".join(lines)
 
 
 def _dotted(server: Server) -> str:

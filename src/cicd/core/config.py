@@ -284,7 +284,9 @@ class Environment(_Section, frozen=True):
 class Config(_Section, frozen=True):
     """The consumer's file. `image` is the repository of the application's images, without tag, for engine `compose`.
 
-    `quarantine` names tests that may fail until a day.
+    `requirements` are requirement files, or the lock of uv, Poetry or PDM; left out: what is found. `seed` is loaded
+    after the migrations, for tests: files of SQL for PostgreSQL, and commands. `quarantine` names tests that may fail
+    until a day.
     """
 
     version: Literal[1]
@@ -293,6 +295,7 @@ class Config(_Section, frozen=True):
     python: str = ""
     requirements: list[str] = []
     services: dict[str, Service | None] = {}
+    seed: list[str] = []
     suites: dict[Name, Suite] = {}
     gates: Gates = Gates()
     quarantine: list[Quarantined] = []

@@ -86,6 +86,7 @@ class State(msgspec.Struct):
         folders: of servers; each is the MARK of its processes.
         containers: names.
         env: what docker needs.
+        seeded: marks of what was loaded into databases.
     """
 
     servers: list[Server] = []
@@ -93,6 +94,7 @@ class State(msgspec.Struct):
     folders: list[str] = []
     containers: list[str] = []
     env: dict[str, str] = {}
+    seeded: list[str] = []
     watcher: tuple[int, Started] = (0, 0.0)
 
 
@@ -155,6 +157,10 @@ class Job:
     def add(self, server: Server) -> None:
         """A server is ready."""
         self._change(lambda state: state.servers.append(server))
+
+    def note_seed(self, mark: str) -> None:
+        """A seed is in its database: it is not loaded again."""
+        self._change(lambda state: state.seeded.append(mark))
 
     def remove(self, server: Server) -> None:
         """End a server and remove its data."""
