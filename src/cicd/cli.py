@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
         for entry in input_fields(command):
             about = entry.metadata
-            shown = f" (default: {entry.default})" if entry.default and entry.default != TOKEN else ""
+            shown = f" (default: {entry.default})" if entry.default and "${{" not in entry.default else ""
             needed = " (required)" if about["required"] else ""
             sub.add_argument(
                 f"--{input_name(entry.name)}",

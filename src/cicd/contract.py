@@ -9,6 +9,7 @@ from typing import Any
 
 from cicd.core.parity import FAIL_ON
 
+JOB_SERVICES = "${{ toJSON(job.services) }}"
 TOKEN = "${{ github.token }}"  # noqa: S105 - an expression, not a token
 
 
@@ -125,13 +126,23 @@ class SetupEnv:
     settings: str = given(
         "Server settings as lines of `service.name=value`, such as `postgres.max_prepared_transactions=10`."
     )
+    service_containers: str = given(
+        "The job's service containers as JSON: one that is called like a service is used where it has the version asked"
+        " for; `{}`: none is.",
+        JOB_SERVICES,
+    )
     requirements: str = given(
-        "Requirement files to install, separated by spaces; empty: found by name; `none`: nothing is installed."
+        "Requirement files to install, separated by spaces, or a lock of uv, Poetry or PDM; empty: the config's, else"
+        " the lock or the files that are found; `none`: nothing is installed."
     )
     python: str = given(
         "Python to make the environment from: a version or a path; empty: the config's, else the one at hand."
     )
     migrate: str = given("Command that brings the schema up to date; empty: the config's; `none`: nothing is run.")
+    seed: str = given(
+        "Lines, each a file of SQL or a command, that load what tests need after the migrations; empty: the config's;"
+        " `none`: nothing is loaded."
+    )
     migrate_check: str = given(
         "Migrations to try up, down and up again in a database of their own: `all`, `none`, or those that a commit does"
         " not have, such as `origin/main`; empty: all if the config says `check: true`."
@@ -376,6 +387,7 @@ COMMANDS = {
             (
                 Output("database-url", "URL of the PostgreSQL that was started, if any; masked.", secret=True),
                 Output("redis-url", "URL of the Redis that was started, if any; masked.", secret=True),
+                Output("amqp-url", "URL of the RabbitMQ that was started, if any; masked.", secret=True),
                 Output("python", "Path of the interpreter that has the project's dependencies."),
             ),
             "actions/setup-env",

@@ -370,3 +370,9 @@ class Interrupted(CicdError):
     """SIGINT or SIGTERM arrived; what was under way was undone."""
 
     code, reason = 72, "interrupted"
+
+
+class SeedFailed(CicdError):
+    """Data that tests need cannot be loaded."""
+
+    code, reason = 73, "seed-failed"

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from cicd.adapters.act import new_folder
 from cicd.adapters.runner import Runner
-from cicd.adapters.services.job import Job, State
+from cicd.adapters.services.job import Job
 from cicd.adapters.together import interruptible
 from cicd.demo.figures import figures, machine
 from cicd.demo.stage import Stage, close_stage, open_stage
@@ -79,7 +79,7 @@ def perform(given: argparse.Namespace, runner: Runner, console: Console, folder:
         console.print(f"{time.monotonic() - started:6.1f} s  {line}", markup=False, style=style(line))
 
     show("starting PostgreSQL, Redis and LocalHub")
-    job = Job(folder / "services", os.getpid(), {"PATH": runner.env.get("PATH", "")}, State())
+    job = Job(folder / "services", os.getpid(), {"PATH": runner.env.get("PATH", "")})
     job.folder.mkdir(mode=0o700)
     job.watch()
     stage = open_stage(folder, runner, job, given.port)

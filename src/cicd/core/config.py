@@ -15,6 +15,7 @@ NAME = "^[a-z0-9][a-z0-9-]{0,39}$"
 HOST = r"^(local|ssh://([^@:/\s]+@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?)$"
 REPOSITORY = r"^(([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._/-]*)?$"
 Name = Annotated[str, msgspec.Meta(pattern=NAME)]
+Variable = Annotated[str, msgspec.Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Setting = str | int | float | bool
@@ -25,10 +26,27 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 
 class Service(_Section, frozen=True):
-    """A server that tests or the application need. `settings` are the server's own, by their own names."""
+    """A server that tests or the application need. `settings` are the server's own, by their own names.
+
+    postgres, redis and rabbitmq are known by name. Any other is described: `command` starts it on the runner, in the
+    project's folder; or `image` is run by Docker, listens on its own `port`, and `command` are its arguments. `ready`
+    says when it answers: `tcp`, a URL (`http://{host}:{port}/health` answers with a 2xx status), or a command that ends
+    with 0, all `within` a time. `env` is what it gets, `exports` are the variables that the job's later steps get.
+
+    In these texts `{host}`, `{port}`, `{name}`, `{version}`, `{data}` (a folder of its own, not with `image`) and
+    `{password}` (made up for it) are filled in. A password is not, in `command` and `ready`: all can read a command
+    line, so it goes by `env`. A known one with an `image` comes from that image; its `exports` may also have `{url}`.
+    """
 
     version: str = ""
     settings: dict[str, Setting] = {}
+    command: str = ""
+    image: str = ""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    ready: str = ""
+    within: Duration = 60
+    env: dict[Variable, str] = {}
+    exports: dict[Variable, str] = {}
 
 
 class Suite(_Section, frozen=True):
@@ -266,7 +284,9 @@ class Environment(_Section, frozen=True):
 class Config(_Section, frozen=True):
     """The consumer's file. `image` is the repository of the application's images, without tag, for engine `compose`.
 
-    `quarantine` names tests that may fail until a day.
+    `requirements` are requirement files, or the lock of uv, Poetry or PDM; left out: what is found. `seed` is loaded
+    after the migrations, for tests: files of SQL for PostgreSQL, and commands. `quarantine` names tests that may fail
+    until a day.
     """
 
     version: Literal[1]
@@ -275,6 +295,7 @@ class Config(_Section, frozen=True):
     python: str = ""
     requirements: list[str] = []
     services: dict[str, Service | None] = {}
+    seed: list[str] = []
     suites: dict[Name, Suite] = {}
     gates: Gates = Gates()
     quarantine: list[Quarantined] = []

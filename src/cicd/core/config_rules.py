@@ -9,6 +9,7 @@ from cicd.core.config import Condition, Config, Deploy
 from cicd.core.freeze import problem as freeze_problem
 from cicd.core.reading import convert, located
 from cicd.core.security_gate import exception_problem
+from cicd.core.service_texts import problems as service_problems
 from cicd.errors import ConfigError
 
 
@@ -27,6 +28,7 @@ def parse_config(text: str, path: str) -> Config:
         *_order_problems(config),
         *_port_problems(config),
         *_reference_problems(config),
+        *(one for name, service in config.services.items() if service for one in service_problems(name, service)),
         *_freeze_problems(config),
         *_quarantine_problems(config),
         *_regression_problems(config),
