@@ -163,6 +163,9 @@ class RunSuite:
         "`true`: the verdict also becomes a check run, and a comment of the pull request; the id of a finished run:"
         " publish what that one could not, because a fork's token may write nothing."
     )
+    variant: str = given(
+        "With `parts`: what this verdict is called among several of one run, such as `3.13 macos-latest`.", longest=100
+    )
     token: str = given("Token with which it is published; no step in which tests run needs it.", secret=True)
 
 

@@ -199,7 +199,7 @@ def _pipeline(deployment: Deployment) -> str:
     build, image = list[str](), ""
     if deployment.image:
         dockerfile = f", dockerfile: {json.dumps(deployment.dockerfile)}" if deployment.dockerfile else ""
-        about = ["uses: org/cicd/.github/workflows/ci.yml@v1", "if: github.event_name != 'pull_request'"]
+        about = ["uses: org/cicd/.github/workflows/build.yml@v1", "if: github.event_name != 'pull_request'"]
         about += ["permissions: {contents: read, packages: write, id-token: write, attestations: write}"]
         build = _job("build", [*about, f"with: {{image: {deployment.image}{dockerfile}}}"])
         image = "${{ needs.build.outputs.image }}"
