@@ -214,6 +214,13 @@ class Rollback:
     environment: str = given("Environment of the config to roll back.", required=True)
     to: str = given("Release id to go back to; empty: the newest stable one other than the current.")
     reason: str = given("Why, for the record.", longest=1000)
+    if_release: str = given(
+        "Id of the release that is to be left, as in an alert: refused when another one runs by now.", longest=100
+    )
+    alert: str = given(
+        "Id of the alert that asks: it gets one attempt, whatever comes of it, and has to say `if-release`.",
+        longest=200,
+    )
     offline: str = given(
         "Go by the target's journal alone, without GitHub; a later run records it.", "false", choices=("false", "true")
     )

@@ -64,6 +64,18 @@ class NotRehearsed(CicdError):
     code, reason = 13, "not-rehearsed"
 
 
+class Replaced(CicdError):
+    """The release that was to be left does not run any more."""
+
+    code, reason = 16, "replaced"
+
+
+class AlertAnswered(CicdError):
+    """The alert has had its one attempt to roll back."""
+
+    code, reason = 17, "alert-answered"
+
+
 class NoToken(CicdError):
     """No token was given and GitHub is needed."""
 

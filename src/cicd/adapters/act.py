@@ -28,6 +28,7 @@ ELSEWHERE = re.compile(
     r"uses: ((?:actions|github)/(upload-artifact|download-artifact|cache|codeql-action))(?:/[\w-]+)?@([0-9a-f]{40})"
 )
 NOISE = re.compile(r"Couldn't get a valid docker connection|LocalRepositoryCache ")
+PAYLOADS = {"repository_dispatch": "client_payload"}  # event → where its body has what was given; else `inputs`
 SHIPPED = ("action.yml", "actions", ".github", "bin", "requirements", "src")
 # What a job needs of this machine: programs, language, how the package index is reached. All else stays out.
 KEPT = re.compile(
@@ -44,7 +45,7 @@ class Job:
         repository: the checkout to run in.
         workflow: path of the workflow file in it.
         event: such as `push` or `workflow_dispatch`.
-        inputs: of a workflow_dispatch.
+        inputs: of a workflow_dispatch, or the payload of a repository_dispatch.
         env: variables of every step.
         secrets: by name; GITHUB_TOKEN is one of them.
         secret_lines: more of them, as act reads them.
@@ -147,7 +148,7 @@ def lay_out(job: Job, folder: Path) -> None:
     (folder / "home").mkdir(parents=True, exist_ok=True)
     if not (folder / "cicd").exists():
         lay_out_ours(folder)
-    event = {"inputs": dict(job.inputs)} if job.inputs else {}
+    event = {PAYLOADS.get(job.event, "inputs"): dict(job.inputs)} if job.inputs else {}
     secrets = dotenv(job.secrets) + job.secret_lines
     env = {**job.env, "CICD_ACT_STORE": str(job.store or folder / "store")}
     files = {"env": dotenv(env), "secrets": secrets, "empty": "", "event.json": json.dumps(event)}

@@ -30,7 +30,13 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("workflow", help="path of the workflow file in the repository")
     parser.add_argument("-C", "--directory", default=".", help="the repository (default: this folder)")
     parser.add_argument("--event", default="push", help="push, workflow_dispatch, … (default: push)")
-    parser.add_argument("--input", action="append", default=[], metavar="NAME=VALUE", help="of a workflow_dispatch")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of a workflow_dispatch, or of a repository_dispatch's payload",
+    )
     parser.add_argument(
         "--hub", default="", metavar="URL", help="a LocalHub (default: none; what asks GitHub then fails)"
     )

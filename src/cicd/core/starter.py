@@ -226,13 +226,16 @@ on:
       environment: {{type: choice, options: [{names}], required: true}}
       to: {{type: string, description: "Release id; empty: the last healthy one"}}
       reason: {{type: string}}
+  repository_dispatch: {{types: [cicd-rollback]}}  # an alert: it gets one attempt, for the release that it names
 permissions: {{}}
 jobs:
   rollback:
     uses: org/cicd/.github/workflows/rollback.yml@v1
     permissions: {{contents: write, deployments: write, actions: read}}
     with:
-      environment: ${{{{ inputs.environment }}}}
+      environment: ${{{{ inputs.environment || github.event.client_payload.environment }}}}
       to: ${{{{ inputs.to }}}}
-      reason: ${{{{ inputs.reason }}}}{runner}
+      reason: ${{{{ inputs.reason || github.event.client_payload.reason }}}}
+      if-release: ${{{{ github.event.client_payload.release }}}}
+      alert: ${{{{ github.event.client_payload.alert }}}}{runner}
 """
