@@ -76,6 +76,12 @@ class AlertAnswered(CicdError):
     code, reason = 17, "alert-answered"
 
 
+class NotReleasable(CicdError):
+    """No version of cicd itself can be made of this commit."""
+
+    code, reason = 18, "not-releasable"
+
+
 class NoToken(CicdError):
     """No token was given and GitHub is needed."""
 

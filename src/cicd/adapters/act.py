@@ -1,6 +1,6 @@
 """The runner emulator `act`, host mode: runs a repository's own workflow files on this machine.
 
-`uses: org/cicd/...@v1` is this checkout. What act does not do is in docs/localhub.md.
+`uses: org/cicd/...@v1` is this checkout, whatever the ref. What act does not do is in docs/localhub.md.
 """
 
 import json
@@ -20,7 +20,7 @@ from cicd.adapters.runner import Runner
 from cicd.errors import PrepareFailed, ToolMissing
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-OURS = "org/cicd@v1"
+OURS = re.compile(r"uses:\s*org/cicd(?:/[\w./-]+)?@([\w.-]+)")
 LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "self-hosted")  # this machine is a runner of each
 UNQUOTED = re.compile(r"[\w/.,:@%+=-]+")  # paths that bash reads as one word; act gives it its own without quotes
 # GitHub's own actions that need its servers, for which those of stand_ins are taken.
@@ -116,12 +116,19 @@ def stand_ins(ours: Path) -> list[str]:
     return [f"--local-repository={repository}@{sha}={folder / name}" for repository, name, sha in sorted(used)]
 
 
+def ours(job: Job, folder: Path) -> list[str]:
+    """Options of act: what a release shipped, at each ref at which the caller or we ourselves refer to it."""
+    texts = [job.repository / job.workflow, *sorted((folder / "cicd/.github/workflows").glob("*.yml"))]
+    refs = {ref for path in texts for ref in OURS.findall(path.read_text(encoding="utf-8", errors="replace"))}
+    return [f"--local-repository=org/cicd@{ref}={folder / 'cicd'}" for ref in sorted(refs)]
+
+
 def command(act: Path, job: Job, folder: Path) -> list[str]:
     """argv; secrets, variables and inputs are in files of `folder`, so that no other process can read them here."""
     argv = [str(act), job.event, "--directory", str(job.repository), "--workflows", str(job.repository / job.workflow)]
     for label in LABELS:
         argv += ["--platform", f"{label}=-self-hosted"]
-    argv += ["--local-repository", f"{OURS}={folder / 'cicd'}", *stand_ins(folder / "cicd")]
+    argv += [*ours(job, folder), *stand_ins(folder / "cicd")]
     argv += ["--action-offline-mode", "--json", "--eventpath", str(folder / "event.json")]
     argv += ["--env-file", str(folder / "env"), "--secret-file", str(folder / "secrets")]
     argv += ["--var-file", str(folder / "empty"), "--input-file", str(folder / "empty")]

@@ -18,9 +18,9 @@ ABOUT = """Run a workflow of a repository on this machine with act, against a Lo
   bin/cicd localhub --db hub.db --port 8180 &                 a GitHub of your own
   bin/cicd act .github/workflows/pipeline.yml -C my-repo --hub http://127.0.0.1:8180 --secret-file .secrets
 
-`uses: org/cicd/...@v1` is this checkout. Secrets are read from a dotenv file; GITHUB_TOKEN among them is the token
-for LocalHub. With --print the act command is shown and not run, so that you can run and change it yourself; its files
-are kept in the folder that it names. docs/tutorial.md goes through all of it."""
+`uses: org/cicd/...@v1` is this checkout, whatever the ref. Secrets are read from a dotenv file; GITHUB_TOKEN among them
+is the token for LocalHub. With --print the act command is shown and not run, so that you can run and change it
+yourself; its files are kept in the folder that it names. docs/tutorial.md goes through all of it."""
 
 
 def options() -> argparse.ArgumentParser:
