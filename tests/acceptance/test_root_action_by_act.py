@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> str:
 
 
 def test_a_command_that_asks_github_gets_the_jobs_token(world: World, act: Act, path: str) -> None:
-    project(world.app.repository, command="status")
+    project(world.app.repository, command="lock", environment="staging", reason="night")
     job = world.job()
     hub = {name: job[name] for name in ("GITHUB_API_URL", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")}
     env = {**hub, "GITHUB_GRAPHQL_URL": f"{world.hub.url}/graphql", "CICD_TARGET": str(world.app.folder / "targets")}
