@@ -85,8 +85,39 @@ class Health(_Section, frozen=True):
     release_header: str = ""
 
 
+class Condition(_Section, frozen=True):
+    """What Prometheus must tell of a release.
+
+    Either a share: `bad` and `of` are queries for counts, and at most `share` of these may be bad; it is judged like
+    the requests of the router's log, on `samples` at least. Or a value: `value` is a query for it, which is not above
+    `most` nor below `least` for as long as `lasts`. In queries `$slot`, `$release`, `$app` and `$environment` are
+    those of the release, `$window` is the time since it got its users. The same is asked for the release before, over
+    the ten minutes before: what that did as well does not fail this one.
+    """
+
+    bad: str = ""
+    of: str = ""
+    share: Percent | None = None
+    value: str = ""
+    most: float | None = None
+    least: float | None = None
+    lasts: Duration = 30
+
+
+class Metrics(_Section, frozen=True):
+    """Prometheus at `url`, asked for each of `conditions`, by name.
+
+    An answer that takes longer than `within`, or does not come, is told and is no fault of the release. A bearer token
+    is taken from `CICD_PROMETHEUS_TOKEN`.
+    """
+
+    url: Annotated[str, msgspec.Meta(pattern="^https?://[^@?#]+$")]
+    conditions: dict[Name, Condition]
+    within: Duration = 5
+
+
 class Watch(_Section, frozen=True):
-    """What a release must show under traffic `for` a while, by the router's log.
+    """What a release must show under traffic `for` a while, by the router's log, and by `metrics` of Prometheus.
 
     At most `error-rate` of its requests fail. With `p95`, at least 95% take no longer; with `slower`, its p95 is at
     most so much above that of the release before. Nothing is judged on less than `samples` requests. A release that
@@ -98,6 +129,7 @@ class Watch(_Section, frozen=True):
     p95: Duration | None = None
     slower: Percent | None = None
     samples: Positive = 20
+    metrics: Metrics | None = None
 
 
 class Canary(_Section, frozen=True):
