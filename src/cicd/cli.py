@@ -42,6 +42,7 @@ LOCAL = {
         "Write what follows from the contract: action.yml files, schema, reference.",
         "cicd.commands.generate",
     ),
+    "release": ("Make a version of cicd itself: exact references, and its tags.", "cicd.commands.release"),
 }
 
 EPILOG = """examples:

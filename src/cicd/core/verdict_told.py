@@ -34,17 +34,20 @@ def report_of(
     asked: Sequence[str] = (),
     directory: str = "",
     marks: Sequence[Mark] = (),
+    variant: str = "",
 ) -> VerdictReport:
     """The verdicts as they are told.
 
     Args:
         history: before this run.
         marks: remarks on lines that are no failed tests, the gravest first.
+        variant: what this verdict is called among several of one run.
     """
     return VerdictReport(
         suites=_with_texts([_suite(one, history) for one in verdicts[:MOST_SUITES]]),
         asked=sorted(set(asked))[:MOST_SUITES],
         directory=directory[:1000],
+        variant=variant[:1000],
         marked=len(marks),
         marks=list(marks[:MOST_MARKS]),
     )
