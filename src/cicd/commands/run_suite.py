@@ -109,7 +109,7 @@ def _run(
         if not (run.command.measures or has_option(run.command.options, "--cov")):
             env.setdefault("COVERAGE_FILE", str(scratch / ".coverage"))  # we began it: not into the project
     runner.say(f"$ {run.command.text}")
-    before = suite_run.state(junit)
+    before, began = suite_run.state(junit), time.time()
     with runner.verbatim():
         ran = suite_run.run_command(command, start, env, run.folder, run.limit, runner.say)
     if ran.left:
@@ -124,11 +124,12 @@ def _run(
         seconds=ran.seconds,
         limit=run.limit,
         is_pytest=run.command.pytest is not None,
-        report=suite_run.report_of(junit, before, run.folder) if run.tested else Report(),
+        report=suite_run.report_of(junit, before, began, run.folder) if run.tested else Report(),
         tested=run.tested,
         coverage=_held(run.coverage, found),
         timed_out=ran.timed_out,
         interrupted=ran.interrupted,
+        stopped=ran.stopped,
     )
 
 
