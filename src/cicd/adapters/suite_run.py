@@ -9,7 +9,9 @@ from os.path import isfile
 from pathlib import Path
 
 from cicd.adapters import process
+from cicd.adapters.bounded_file import read_bounded
 from cicd.adapters.process import Completed
+from cicd.core.covered_lines import LARGEST as LARGEST_LINES
 from cicd.core.gates import Coverage, read_coverage
 from cicd.core.junit import Report, read_report
 from cicd.core.pytest_command import INI_FILES, Command
@@ -135,9 +137,11 @@ def coverage_of(
         done = start([*python, "-m", "coverage", "json", "--quiet", "-o", str(path)], env=env, cwd=cwd, check=False)
         said = done.output.strip()[-300:]
     try:
-        return read_coverage(path.read_bytes())
-    except OSError:
+        return read_coverage(read_bounded(path, LARGEST_LINES))
+    except FileNotFoundError:
         return said or "the command wrote no coverage data; something may have switched it off, such as `--no-cov`"
+    except OSError as error:
+        return f"coverage.py's JSON report cannot be read: {error}"
 
 
 def import_paths(python: tuple[str, ...], start: Start, env: Mapping[str, str], folder: Path) -> list[str]:
