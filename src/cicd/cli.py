@@ -42,7 +42,10 @@ LOCAL = {
         "Write what follows from the contract: action.yml files, schema, reference.",
         "cicd.commands.generate",
     ),
-    "completion": ("Print what bash, zsh or tcsh needs to complete this command line.", "cicd.commands.completion"),
+    "completion": (
+        "Print what bash, zsh, fish or another shell needs to complete this command line.",
+        "cicd.commands.completion",
+    ),
     "release": ("Make a version of cicd itself: exact references, and its tags.", "cicd.commands.release"),
 }
 

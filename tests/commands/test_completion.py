@@ -53,7 +53,7 @@ def test_bash_completes_folders(bash: list[str], tmp_path: Path) -> None:
     assert done.stdout.split() == ["service"]
 
 
-@pytest.mark.parametrize("shell", ["zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh", "powershell"])
 def test_other_shells_have_all_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = script(shell, capsys)
     assert all(name in said for name in ("promote", "rollback", "completion", "environment"))

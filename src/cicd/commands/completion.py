@@ -8,6 +8,7 @@ import shtab
 EPILOG = """install, where `bin/cicd` is on PATH as `cicd`:
   bash   cicd completion bash > ~/.local/share/bash-completion/completions/cicd
   zsh    cicd completion zsh > "${fpath[1]}/_cicd"
+  fish   cicd completion fish > ~/.config/fish/completions/cicd.fish
   tcsh   cicd completion tcsh > ~/.cicd.tcsh, and `source ~/.cicd.tcsh` in ~/.tcshrc"""
 
 FILES = {"config": shtab.FILE, "requirements": shtab.FILE, "working-directory": shtab.DIRECTORY}
