@@ -64,6 +64,20 @@ def test_the_tutorial(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) 
     assert re.search(r"staging\s+v1 \w{12}\s+stable", told)
 
 
+def test_the_training(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) -> None:
+    """Sections 4, 5 and 8 of the tutorial are its beginning and its end; with what docs/how-to.md says of such a hub."""
+    tutorial = commands("tutorial.md", "\n## 4.")
+    blocks = [*tutorial[:6], *commands("training.md"), *commands("how-to.md"), tutorial[-1]]
+    told = type_in(
+        [re.sub(r"\b8([45]\d\d)\b", r"28\1", block) for block in blocks],
+        tmp_path,
+        {**environ, "CICD_HOME": str(cicd_home)},
+    )
+    codes = re.findall(r"^exit code (\d+)$", told, re.MULTILINE)
+    assert codes == ["44", "38", "35"], told[-3000:]
+    assert re.findall(r"^(Hello|Good \w+)$", told, re.MULTILINE) == ["Hello", "Hello", "Hello", "Hello", "Hello"], told
+
+
 @pytest.mark.parametrize(
     ("project", "more"),
     [("click-8.3.1", ""), ("jinja2-3.1.6", "trio"), ("flask-3.1.2", "asgiref python-dotenv 'werkzeug==3.1.3'")],
