@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from cicd.adapters.folders import environment_root
+from cicd.adapters.folders import environment_root, programs
 from cicd.adapters.process import run, which
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import target_root
@@ -82,14 +82,14 @@ def gh_program(runner: Runner) -> Path:
     on_path = which("gh", runner.env.get("PATH"))
     if on_path and version_of(on_path) >= GH:
         return Path(on_path)
-    return _wheels("attestation", "GitHub's command line (gh)", runner.env) / "venv" / "bin" / "gh"
+    return programs(_wheels("attestation", "GitHub's command line (gh)", runner.env) / "venv") / "gh"
 
 
 def scanner_program(program: str, env: Mapping[str, str]) -> Path:
     """A scanner: the one that the project has on PATH, else from its wheel. Raises ToolMissing."""
     if on_path := which(program, env.get("PATH")):
         return Path(on_path)
-    return _wheels("scanners", "the scanners", env) / "venv" / "bin" / program
+    return programs(_wheels("scanners", "the scanners", env) / "venv") / program
 
 
 LOCK_TOOLS = {"uv": "uv", "poetry": "Poetry", "pdm": "PDM"}
@@ -99,7 +99,7 @@ def lock_tool(tool: str, runner: Runner) -> Path:
     """uv, Poetry or PDM: the one on PATH, which is the consumer's choice, else from its wheels. Raises ToolMissing."""
     if on_path := which(tool, runner.env.get("PATH")):
         return Path(on_path)
-    return _wheels(tool, LOCK_TOOLS[tool], runner.env) / "venv" / "bin" / tool
+    return programs(_wheels(tool, LOCK_TOOLS[tool], runner.env) / "venv") / tool
 
 
 def compose_command(runner: Runner) -> list[str]:
