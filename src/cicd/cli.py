@@ -42,6 +42,8 @@ LOCAL = {
         "Write what follows from the contract: action.yml files, schema, reference.",
         "cicd.commands.generate",
     ),
+    "completion": ("Print what bash, zsh or tcsh needs to complete this command line.", "cicd.commands.completion"),
+    "release": ("Make a version of cicd itself: exact references, and its tags.", "cicd.commands.release"),
 }
 
 EPILOG = """examples:
@@ -55,6 +57,7 @@ EPILOG = """examples:
   bin/cicd rollback --environment production  back to the last healthy release
 
 `cicd COMMAND --help` has examples. Day to day: docs/operations.md.
+Tab completion: `cicd completion --help`.
 Every option may also come from a variable: CICD_INPUT_ENVIRONMENT=staging is --environment staging.
 Exit codes are listed in docs/reference.md; 3 is a bug in cicd."""
 

@@ -4,6 +4,7 @@
 `cicd generate`; a test proves that they agree. Every input is a string, as on GitHub; an empty one means "not given".
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any
 
@@ -175,6 +176,9 @@ class RunSuite:
         "`true`: the verdict also becomes a check run, and a comment of the pull request; the id of a finished run:"
         " publish what that one could not, because a fork's token may write nothing."
     )
+    variant: str = given(
+        "With `parts`: what this verdict is called among several of one run, such as `3.13 macos-latest`.", longest=100
+    )
     token: str = given("Token with which it is published; no step in which tests run needs it.", secret=True)
 
 
@@ -223,6 +227,13 @@ class Rollback:
     environment: str = given("Environment of the config to roll back.", required=True)
     to: str = given("Release id to go back to; empty: the newest stable one other than the current.")
     reason: str = given("Why, for the record.", longest=1000)
+    if_release: str = given(
+        "Id of the release that is to be left, as in an alert: refused when another one runs by now.", longest=100
+    )
+    alert: str = given(
+        "Id of the alert that asks: it gets one attempt, whatever comes of it, and has to say `if-release`.",
+        longest=200,
+    )
     offline: str = given(
         "Go by the target's journal alone, without GitHub; a later run records it.", "false", choices=("false", "true")
     )
@@ -454,10 +465,13 @@ def root_inputs() -> type:
     entries: dict[str, Any] = {
         "command": given("The command to run.", required=True, choices=tuple(COMMANDS)),
     }
+    helps: dict[str, dict[str, str]] = {}
     for command in COMMANDS.values():
         for entry in fields(command.inputs):
-            metadata = {**entry.metadata, "required": False}
-            entries.setdefault(entry.name, field(default=entry.default, repr=entry.repr, metadata=metadata))
+            helps.setdefault(entry.name, {})[command.name] = entry.metadata["help"]
+            metadata = {**entry.metadata, "required": False, "help": by_command(helps[entry.name])}
+            default = "" if entry.default == TOKEN else entry.default  # only some commands get it: see generate.value
+            entries[entry.name] = field(default=default, repr=entry.repr, metadata=metadata)
     made = make_dataclass("Root", [(name, str, entry) for name, entry in entries.items()], frozen=True)
     made.__doc__ = "Run any cicd command."
     return made
@@ -465,7 +479,35 @@ def root_inputs() -> type:
 
 def root_outputs() -> tuple[Output, ...]:
     """Every output of every command, each once."""
-    return tuple({output.name: output for command in COMMANDS.values() for output in command.outputs}.values())
+    found: dict[str, dict[str, Output]] = {}
+    for command in COMMANDS.values():
+        for output in command.outputs:
+            found.setdefault(output.name, {})[command.name] = output
+    return tuple(
+        Output(
+            name,
+            by_command({command: one.help for command, one in each.items()}),
+            any(one.secret for one in each.values()),
+        )
+        for name, each in found.items()
+    )
+
+
+def by_command(helps: Mapping[str, str]) -> str:
+    """What an input or output is, where it is not the same for all commands. `helps`: command → sentence."""
+    said: dict[str, list[str]] = {}
+    for command, help in helps.items():
+        said.setdefault(help, []).append(f"`{command}`")
+    if len(said) == 1:
+        return next(iter(said))
+    return " ".join(f"{', '.join(commands)}: {help}" for help, commands in said.items())
+
+
+def with_token() -> list[str]:
+    """Commands that get the job's token by themselves; the others run what is not ours."""
+    return [
+        command.name for command in COMMANDS.values() if any(entry.default == TOKEN for entry in fields(command.inputs))
+    ]
 
 
 ROOT = Command("cicd", root_inputs(), root_outputs(), ".")

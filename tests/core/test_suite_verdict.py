@@ -115,6 +115,26 @@ def test_the_newest_attempt_of_a_shard_counts() -> None:
     assert reason(found) == "ok", found.error
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_parts_of_one_attempt_say_nothing(order: int) -> None:
+    parts = [part(1), *[FAILED, part(2)][::order]]
+    assert reason(verdict(parts, RECEIPTS)) in ("incomplete", "tests-failed")
+    others = [msgspec.structs.replace(one, is_pytest=False) for one in [part(1), part(2), part(2)]]
+    assert reason(verdict(others, [])) == "incomplete"
+
+
+def test_pytest_leaves_receipts_whatever_its_parts_say() -> None:
+    parts = [msgspec.structs.replace(one, is_pytest=False) for one in BOTH]
+    assert reason(verdict(parts, [])) == "ok"
+    found = verdict_of(PLAN, parts, [], {}, CoverageGate(), [], TODAY, is_pytest=True)
+    assert reason(found) == "incomplete"
+
+
+def test_a_shard_that_says_without_proof_that_it_was_empty_is_judged() -> None:
+    parts = [part(1), msgspec.structs.replace(FAILED, empty=True)]
+    assert reason(verdict(parts, RECEIPTS)) == "tests-failed"
+
+
 def test_an_empty_shard_is_fine() -> None:
     empty = part(2, code=5, empty=True, report=Report())
     nothing = Receipt(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cicd.adapters.bounded_file import read_bounded
 from cicd.adapters.suite_run import state
 from cicd.core.performance import Budget, Judged, Measure, judge
 from cicd.core.performance_formats import LARGEST, invalid, read_measures
@@ -61,6 +62,7 @@ def _matching(folder: Path, pattern: str) -> list[Path]:
 
 
 def _bounded(path: Path) -> bytes:
-    if path.stat().st_size > LARGEST:
-        raise invalid(path.name, f"it has {path.stat().st_size:,} bytes")
-    return path.read_bytes()
+    try:
+        return read_bounded(path, LARGEST)
+    except OSError as error:
+        raise invalid(path.name, str(error)) from error

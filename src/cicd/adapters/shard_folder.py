@@ -1,12 +1,15 @@
 """The folder that a shard leaves for the verdict, and what pytest is told to run of the suite."""
 
+import os
 import shlex
 import shutil
 import tempfile
 from pathlib import Path
 
+from cicd.adapters.bounded_file import read_bounded
 from cicd.core.part import Part, part_text
 from cicd.core.pytest_command import Command, with_options
+from cicd.core.receipt import LARGEST as LARGEST_RECEIPT
 from cicd.core.receipt import Receipt, read_receipt
 from cicd.core.suite_plan import for_plugin
 from cicd.core.suite_run import ShardRun, SuiteRun
@@ -49,14 +52,30 @@ def taking_part(shard: ShardRun, command: Command, env: dict[str, str]) -> Comma
 def receipt_of(shard: ShardRun) -> Receipt | None:
     """What pytest has left; None for nothing that can be read."""
     try:
-        return read_receipt((shard.folder / RECEIPT).read_bytes(), RECEIPT)
+        return read_receipt(read_bounded(shard.folder / RECEIPT, LARGEST_RECEIPT), RECEIPT)
     except (OSError, ReportInvalid):
         return None
 
 
 def leave(shard: ShardRun, part: Part, junit: Path) -> None:
-    """Write the part into the folder, and the JUnit report where it lies elsewhere."""
-    kept = shard.folder / JUNIT
-    if not kept.exists() and not junit.is_symlink() and junit.is_file() and junit.stat().st_size <= LARGEST:
-        shutil.copyfile(junit, kept)
-    (shard.folder / PART).write_bytes(part_text(part))
+    """Write the part into the folder, and the JUnit report where it lies elsewhere.
+
+    What tests have put in the part's place, such as a link to another file, is replaced and not followed.
+
+    Raises:
+        ReportInvalid: it cannot be written.
+    """
+    kept, new = shard.folder / JUNIT, shard.folder / f"{PART}.new"
+    try:
+        shard.folder.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(kept) and not junit.is_symlink() and junit.is_file() and junit.stat().st_size <= LARGEST:
+            shutil.copyfile(junit, kept)
+        new.unlink(missing_ok=True)
+        new.write_bytes(part_text(part))
+        os.replace(new, shard.folder / PART)
+    except OSError as error:
+        raise ReportInvalid(
+            f"What this job leaves for the verdict cannot be written: {error}",
+            cause="the disk is full, or its tests have changed the job's temp folder",
+            next_step="see to it that there is room, and that no test writes into the job's own folders",
+        ) from error

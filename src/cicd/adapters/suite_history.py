@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from cicd.adapters.bounded_file import read_bounded
 from cicd.adapters.process import output, run
-from cicd.core.history import History, read_history
+from cicd.core.history import LARGEST, History, read_history
 from cicd.errors import CommandFailed, UsageError
 
 FILE = "history.json"
@@ -19,7 +20,7 @@ def load(folder: Path | None) -> tuple[History, str]:
     if folder is None:
         return History(), ""
     try:
-        found = read_history((folder / FILE).read_bytes())
+        found = read_history(read_bounded(folder / FILE, LARGEST))
     except FileNotFoundError:
         return History(), ""
     except OSError as error:
@@ -41,12 +42,19 @@ def save(folder: Path, history: History) -> None:
 
 
 def tracked(folder: Path) -> list[str]:
-    """The files below a folder that git has; those that there are, without git."""
+    """The files below a folder that git has; those that there are, without git.
+
+    A name that is no UTF-8 is written as the pytest plugin does, so that it fits into a plan.
+    """
     try:
         said = output(["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
     except CommandFailed:
-        return sorted(_walked(folder))
-    return sorted(name for name in said.decode("utf-8", "surrogateescape").split("\0") if name)
+        return sorted(_clean(name) for name in _walked(folder))
+    return sorted(_clean(name) for name in said.decode("utf-8", "surrogateescape").split("\0") if name)
+
+
+def _clean(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _walked(folder: Path) -> Iterator[str]:

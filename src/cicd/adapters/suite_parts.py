@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cicd.adapters.bounded_file import read_bounded
 from cicd.adapters.shard_folder import COVERAGE, JUNIT, PART, RECEIPT, SCANS
 from cicd.core.covered_lines import LARGEST as LARGEST_LINES
 from cicd.core.covered_lines import Lines, read_lines
@@ -66,7 +67,7 @@ class Left:
             (f"{plan.suite} {shard}/{count}" if count > 1 else plan.suite, folder / JUNIT)
             for shard, folder in self._newest(plan).items()
         ]
-        return [(name, path) for name, path in named if path.is_file()]
+        return [(name, path) for name, path in named if path.is_file() and not path.is_symlink()]
 
     def _newest(self, plan: SuitePlan) -> dict[int, Path]:
         """Shard → folder of its newest attempt."""
@@ -108,8 +109,8 @@ def read_parts(folder: Path) -> tuple[Left, list[str]]:
 
 def _read(path: Path, largest: int) -> bytes:
     try:
-        if path.is_symlink() or path.stat().st_size > largest:
+        if path.is_symlink():
             raise ReportInvalid(f"`{path.name}` is no file of a part", next_step="run that job again")
-        return path.read_bytes()
+        return read_bounded(path, largest)
     except OSError as error:
         raise ReportInvalid(f"`{path.name}` cannot be read: {error}", next_step="run that job again") from error

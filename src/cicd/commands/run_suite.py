@@ -3,6 +3,7 @@
 It is green only when all of them say so; what cannot be read is red.
 """
 
+import errno
 import shlex
 import shutil
 import time
@@ -44,7 +45,9 @@ from cicd.core.suite import Outcome, judge, judge_gates
 from cicd.core.suite_result import suite_result
 from cicd.core.suite_run import SuiteRun
 from cicd.core.suite_verdict import excused_alone
-from cicd.errors import TestsFailed
+from cicd.errors import ReportInvalid, TestsFailed
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def main(inputs: RunSuite, runner: Runner) -> Result:
@@ -71,6 +74,14 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
     try:
         outcome, junit = execute(run, scratch, runner, start)
         return report(run, outcome, scratch, junit, runner)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise ReportInvalid(
+            f"What the suite has shown cannot be written: {error}",
+            cause="the disk of the job's temp folder is full",
+            next_step=f"make room, or set RUNNER_TEMP to another folder than {run.temp}",
+        ) from error
     finally:
         if not run.keeps:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -109,7 +120,7 @@ def _run(
         if not (run.command.measures or has_option(run.command.options, "--cov")):
             env.setdefault("COVERAGE_FILE", str(scratch / ".coverage"))  # we began it: not into the project
     runner.say(f"$ {run.command.text}")
-    before = suite_run.state(junit)
+    before, began = suite_run.state(junit), time.time()
     with runner.verbatim():
         ran = suite_run.run_command(command, start, env, run.folder, run.limit, runner.say)
     if ran.left:
@@ -124,11 +135,12 @@ def _run(
         seconds=ran.seconds,
         limit=run.limit,
         is_pytest=run.command.pytest is not None,
-        report=suite_run.report_of(junit, before, run.folder) if run.tested else Report(),
+        report=suite_run.report_of(junit, before, began, run.folder) if run.tested else Report(),
         tested=run.tested,
         coverage=_held(run.coverage, found),
         timed_out=ran.timed_out,
         interrupted=ran.interrupted,
+        stopped=ran.stopped,
     )
 
 
@@ -192,12 +204,15 @@ def report(run: SuiteRun, outcome: Outcome, scratch: Path, junit: Path, runner: 
     if run.shard:
         receipt = receipt_of(run.shard)
         part = part_of(run.shard, outcome, receipt, runner.sha)
-        leave(run.shard, part, junit)
         if part.empty:
             error = None
         elif isinstance(error, TestsFailed) and excused_alone(part, receipt, run.quarantine, datetime.now(UTC).date()):
             runner.annotate("warning", f"{error} All of them are in quarantine.", title="cicd")
             error = judge_gates(outcome)
+        try:
+            leave(run.shard, part, junit)
+        except ReportInvalid as unwritten:
+            error = error or unwritten
     if error is None and run.shard is None:
         learn_figures(run, outcome, runner)
     annotate_gates(outcome, run.folder, runner)

@@ -10,6 +10,7 @@ import msgspec
 
 from cicd.adapters import suite_run
 from cicd.adapters.base_commit import base_of, checked_out, diff_since, lengths_of
+from cicd.adapters.bounded_file import read_bounded
 from cicd.adapters.measures import new_measures, report_states
 from cicd.adapters.runner import Runner
 from cicd.adapters.suite_history import load, save
@@ -17,7 +18,7 @@ from cicd.adapters.suite_run import Start
 from cicd.core.base_commit import Base
 from cicd.core.changed_lines import touched_lines
 from cicd.core.coverage_gates import Against, hold
-from cicd.core.covered_lines import read_lines
+from cicd.core.covered_lines import LARGEST, read_lines
 from cicd.core.gates import CoverageGate
 from cicd.core.history import READS_ONLY, with_figures
 from cicd.core.performance import Budget, Judged, Verdict
@@ -77,7 +78,7 @@ def hold_coverage(run: SuiteRun, outcome: Outcome, report: Path, runner: Runner)
     if gate.found is None or (gate.changed_lines is None and gate.may_fall is None):
         return outcome
     try:
-        lines = read_lines(report.read_bytes(), report.name)
+        lines = read_lines(read_bounded(report, LARGEST), report.name)
     except (OSError, ReportInvalid) as error:
         held = msgspec.structs.replace(gate, found=None, why=str(error))
     else:

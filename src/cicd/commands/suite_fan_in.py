@@ -64,7 +64,14 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
     result = report(verdicts, history)
     asked = inputs.suite.translate(str.maketrans('[]",', "    ")).split()
     outputs = told(
-        report_of(verdicts, history, asked, directory_of(inputs, runner), _marks(verdicts, inputs, runner)),
+        report_of(
+            verdicts,
+            history,
+            asked,
+            directory_of(inputs, runner),
+            _marks(verdicts, inputs, runner),
+            inputs.variant,
+        ),
         [one for suite in plan.suites for one in left.junits(suite)],
         together(lines for suite in plan.suites for lines in left.lines(suite)[0].values()),
         inputs,
@@ -99,6 +106,7 @@ def _verdict(
         sha,
         against,
         tested=suite is None or _runs_tests(suite, runner),
+        is_pytest=suite is not None and _command(suite, runner).pytest is not None,
         security=_security(suite, plan, left),
     )
     if verdict.outcome:
@@ -108,8 +116,12 @@ def _verdict(
 
 def _runs_tests(suite: Suite, runner: Runner) -> bool:
     """By the config of this checkout: what a part says of itself could take its failed tests out."""
-    command = parse_command(suite.run, runner.env) if suite.run else Command(text="", argv=())
+    command = _command(suite, runner)
     return runs_tests(command, bool(suite.junit or named_report(command.options)), suite.security)
+
+
+def _command(suite: Suite, runner: Runner) -> Command:
+    return parse_command(suite.run, runner.env) if suite.run else Command(text="", argv=())
 
 
 def _security(suite: Suite | None, plan: SuitePlan, left: Left) -> SecurityGate | None:

@@ -17,6 +17,7 @@ from cicd.errors import (
     NoTests,
     ReportInvalid,
     ScanUnfinished,
+    SuiteIncomplete,
     TestsFailed,
     TooSlow,
 )
@@ -35,6 +36,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         tested: whether the command runs tests; one that runs scanners is known by their reports.
         security: what scanners found, and what it is held against; None: none were asked for.
         coverage: what was measured, and what it is held against; the same for `judged`, by load or benchmark tools.
+        stopped: whether pytest.exit() ended it, which may leave tests out and end with 0.
     """
 
     suite: str
@@ -50,6 +52,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     security: SecurityGate | None = None
     timed_out: bool = False
     interrupted: bool = False
+    stopped: bool = False
 
     @property
     def seen(self) -> Report:
@@ -122,6 +125,12 @@ def _tests_red(outcome: Outcome) -> CicdError | None:
         return TestsFailed(
             f"{outcome.suite}: no test failed in the report, but {exit_words(outcome)}",
             cause="a threshold of the project's own (such as `fail_under`), a plugin, or something after the last test",
+            next_step=LOOK,
+        )
+    if outcome.stopped:
+        return SuiteIncomplete(
+            f"{outcome.suite}: pytest.exit() ended the run after {counted(report.tests, 'test')}, with a code of 0",
+            cause="a test, fixture or plugin calls it",
             next_step=LOOK,
         )
     if not report.ran:

@@ -1,5 +1,6 @@
 """The verdict of a suite from the parts of all its shards: complete, green, covered, fast enough."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
@@ -61,6 +62,7 @@ def verdict_of(
     against: Against = NOTHING,
     *,
     tested: bool = True,
+    is_pytest: bool = False,
     security: SecurityGate | None = None,
 ) -> SuiteVerdict:
     """The verdict of one suite.
@@ -72,13 +74,16 @@ def verdict_of(
         lines: shard → lines that its newest attempt covered.
         gate: what coverage is held against; `found` is still empty.
         tested: whether its command runs tests.
+        is_pytest: whether its command is pytest, whatever its parts say: then each has to have a receipt.
         security: what its scanners found; None: it has none.
         against: what the checkout and earlier runs give to hold it against.
     """
     if plan.proof:
         return SuiteVerdict(suite=plan.suite, proof=plan.proof, said=[plan.why])
-    chosen = newest(part for part in parts if part.suite == plan.suite and part.plan == plan.digest and part.sha == sha)
-    proof = _proof(plan, chosen, [one for one in receipts if one.suite == plan.suite])
+    own = [part for part in parts if part.suite == plan.suite and part.plan == plan.digest and part.sha == sha]
+    left = [one for one in receipts if one.suite == plan.suite]
+    chosen = {shard: _without_false_claim(part, left) for shard, part in newest(own).items()}
+    proof = _twice(plan, own, chosen) or _proof(plan, chosen, left, is_pytest=is_pytest)
     whole = proof if isinstance(proof, Whole) else None
     sorted_ = _sorted(whole, quarantine, today) if whole else None
     if not chosen:
@@ -111,13 +116,37 @@ def newest(parts: Iterable[Part]) -> dict[int, Part]:
     return dict(sorted(chosen.items()))
 
 
-def _proof(plan: SuitePlan, chosen: Mapping[int, Part], receipts: Sequence[Receipt]) -> Whole | CicdError | None:
+def _without_false_claim(part: Part, receipts: Sequence[Receipt]) -> Part:
+    """A part that says that no test fell to it, and has no receipt that shows it, is one like any other."""
+    shown = any(
+        one.is_rightly_empty and one.plan == part.plan and (one.shard, one.attempt) == (part.shard, part.attempt)
+        for one in receipts
+    )
+    return part if shown or not part.empty else msgspec.structs.replace(part, empty=False)
+
+
+def _twice(plan: SuitePlan, parts: Sequence[Part], chosen: Mapping[int, Part]) -> SuiteIncomplete | None:
+    """Two parts of a shard's newest attempt: nobody knows which of them counts."""
+    counts = Counter((part.shard, part.attempt) for part in parts)
+    for shard, part in chosen.items():
+        if (count := counts[shard, part.attempt]) > 1:
+            return SuiteIncomplete(
+                f"{plan.suite}: there are {count} reports of shard {shard}, attempt {part.attempt}",
+                cause="what earlier runs have left lies in the same folder, or a job ran twice",
+                next_step="hand only what the jobs of this run have left to the verdict",
+            )
+    return None
+
+
+def _proof(
+    plan: SuitePlan, chosen: Mapping[int, Part], receipts: Sequence[Receipt], *, is_pytest: bool
+) -> Whole | CicdError | None:
     """The proof that every test ran; None for a runner that leaves no receipts, and whose shards are all there."""
     count = plan.assignment.shards
     missing = [shard for shard in range(1, count + 1) if shard not in chosen]
     if missing:
         return _missing(plan, missing)
-    if not receipts and not any(part.is_pytest for part in chosen.values()):
+    if not is_pytest and not receipts and not any(part.is_pytest for part in chosen.values()):
         return None
     counted = {part.shard: part.attempt for part in chosen.values()}
     proof = complete(

@@ -1,0 +1,92 @@
+"""Tests and reports that would have a suite look better than it is, with real processes: red, and it is said why."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from cicd.adapters import process
+from cicd.commands.run_suite import run_suite
+from cicd.contract import RunSuite
+from cicd.core.results import Result
+from tests.fakes import runner
+
+pytestmark = pytest.mark.real
+GREEN = "<testsuite><testcase name='a'/></testsuite>"
+PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+
+
+def ran(folder: Path, **inputs: str) -> Result:
+    here = runner({"PATH": os.environ["PATH"], "RUNNER_TEMP": str(folder / "temp")})
+    return run_suite(RunSuite(working_directory=str(folder), **inputs), here, process.run)
+
+
+@pytest.mark.parametrize("options", ["", " -n 2", " --color=yes"])
+def test_pytest_exit_with_0_is_not_green(tmp_path: Path, options: str) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\ndef test_a(): pass\ndef test_b(): pytest.exit('enough', returncode=0)\ndef test_c(): assert 0\n"
+    )
+    result = ran(tmp_path, run=PYTEST + options)
+    assert result.decision == "failed"
+    assert result.exit_code in (60, 65)
+
+
+def test_a_copy_of_an_older_report_is_not_of_this_run(tmp_path: Path) -> None:
+    (tmp_path / "yesterday.xml").write_text(GREEN)
+    os.utime(tmp_path / "yesterday.xml", (1e9, 1e9))
+    result = ran(tmp_path, run="cp -p yesterday.xml r.xml", junit="r.xml")
+    assert (result.reason_code, result.exit_code) == ("report-invalid", 63)
+    assert "from before the command" in result.message
+
+
+def sharded(folder: Path, mischief: str) -> tuple[Result, Result]:
+    """A suite in two shards, whose last file does mischief: what its job, and what the verdict says."""
+    (folder / ".github").mkdir()
+    (folder / ".github" / "cicd.yml").write_text(f"version: 1\napp: a\nsuites:\n  unit: {{run: {PYTEST}, shards: 2}}\n")
+    (folder / "test_a.py").write_text("def test_a(): pass\n")
+    (folder / "test_b.py").write_text(mischief)
+    config = str(folder / ".github" / "cicd.yml")
+    plan = ran(folder, plan="true", config=config).outputs["plan"]
+    jobs = [ran(folder, plan=plan, suite="unit", shard=f"{shard}/2", config=config) for shard in (1, 2)]
+    return jobs[1], ran(folder, plan=plan, parts=str(folder / "temp"), config=config)
+
+
+PARTS = "import atexit, glob, os, shutil\nplaces = glob.glob(os.environ['RUNNER_TEMP'] + '/cicd-part-unit-2')\n"
+
+
+@pytest.mark.parametrize(
+    ("mischief", "green"),
+    [
+        ("def test_b(): [os.makedirs(p + '/part.json/x') for p in places]", False),
+        ("def test_b(): [os.mkfifo(p + '/part.json') for p in places]", True),
+        ("def test_b(): [os.symlink(os.environ['RUNNER_TEMP'] + '/mine', p + '/part.json') for p in places]", True),
+        ("def late(): [(os.remove(p), os.mkfifo(p)) for p in [q + '/receipt.json' for q in places]]\n"
+         "def test_b(): atexit.register(late)", False),
+        ("def test_b(): [shutil.rmtree(p) for p in places]", True),
+    ],
+)  # fmt: skip
+def test_what_tests_do_to_what_their_job_leaves(tmp_path: Path, mischief: str, green: bool) -> None:
+    _, verdict = sharded(tmp_path, PARTS + mischief)
+    assert verdict.decision == ("done" if green else "failed")
+    assert verdict.reason_code in ("ok", "incomplete", "report-invalid")
+    assert not (tmp_path / "temp" / "mine").exists()
+
+
+def test_a_pipe_among_the_parts_holds_nobody_up(tmp_path: Path) -> None:
+    job, verdict = sharded(tmp_path, "def test_b(): pass")
+    assert (job.decision, verdict.decision) == ("done", "done")
+    part = tmp_path / "temp" / "cicd-part-unit-2" / "part.json"
+    part.unlink()
+    os.mkfifo(part)
+    config = str(tmp_path / ".github" / "cicd.yml")
+    plan = ran(tmp_path, plan="true", config=config).outputs["plan"]
+    verdict = ran(tmp_path, plan=plan, parts=str(tmp_path / "temp"), config=config)
+    assert verdict.reason_code == "incomplete"
+
+
+def test_a_file_whose_name_is_no_text_is_planned(tmp_path: Path) -> None:
+    with open(os.fsencode(tmp_path) + b"/test_\xff.py", "wb") as file:
+        file.write(b"def test_odd(): pass\n")
+    _, verdict = sharded(tmp_path, "def test_b(): pass")
+    assert verdict.reason_code == "report-invalid"  # pytest cannot write such a name into a JUnit report
