@@ -97,3 +97,15 @@ def test_projects_of_others(tmp_path: Path, cicd_home: Path, environ: dict[str, 
     assert (found := re.search(r"All green: 1 suite, ([\d,]+) tests\.", told)), told[-3000:]
     assert int(found[1].replace(",", "")) > 400
     assert "runs without workers" not in told
+
+
+def test_services_by_hand(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) -> None:
+    """docs/setup-env.md by hand: two known services, one of the config, a seed, and a second call."""
+    blocks = commands("setup-env.md", "\n## By hand")
+    assert len(blocks) == 2
+    told = type_in(blocks, tmp_path, {**environ, "CICD_HOME": str(cicd_home)})
+    assert "files: 200" in told
+    assert "Seed `letters.sql` loaded" in told
+    assert "Seed `letters.sql` is in the database already" in told
+    assert told.count("runs already") == 3
+    assert '"reused": true' in told

@@ -127,6 +127,18 @@ def test_an_index_that_is_away(tmp_path: Path, alone: Runner, tool: str) -> None
     assert not list((tmp_path / "home").glob("*/ready"))
 
 
+@pytest.mark.real
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_private_index_of_requirement_files_that_is_away(tmp_path: Path, alone: Runner, installer: str) -> None:
+    if installer == "uv":
+        (tmp_path / "bin" / "uv").symlink_to(lock_tool("uv", alone))
+    (tmp_path / "requirements.txt").write_text("--index-url http://ann:secret@127.0.0.1:9/simple\nparcel\n")
+    here = fake_runner({**alone.env, "PIP_RETRIES": "1", "PIP_FIND_LINKS": "", "UV_FIND_LINKS": ""})
+    with pytest.raises(DependenciesFailed, match=r"Cause: a package index cannot be reached") as caught:
+        ensure_venv(find_requirements("", [], tmp_path), find_python("", here), tmp_path / "home", here)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["uv.lock", "poetry.lock", "pdm.lock"])
 def test_a_lock_that_is_broken(tmp_path: Path, name: str) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT)

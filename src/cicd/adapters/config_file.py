@@ -32,7 +32,7 @@ def read_text(path: Path) -> str:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # or a FIFO would hold us up until somebody writes
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # or a FIFO would hold us up until somebody writes
 
 
 def _refused(path: Path, why: str) -> ConfigError:

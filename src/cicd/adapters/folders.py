@@ -1,9 +1,9 @@
 """Folders that outlive a step: made once, owned by us, and never by two steps at once."""
 
 import contextlib
-import fcntl
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def private_folder(folder: Path) -> Path:
     with contextlib.suppress(FileExistsError):
         folder.mkdir(parents=True, mode=0o700)
     about = folder.lstat()
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o066:
+    if not stat.S_ISDIR(about.st_mode) or not _is_ours(about):
         raise PermissionError(f"{folder} is not ours alone")
     return folder
 
@@ -39,10 +39,31 @@ def write_private(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def _is_ours(about: os.stat_result) -> bool:
+    """Whether nobody else can enter. Windows says nothing of that in a mode; its temp folder is the user's own."""
+    return sys.platform == "win32" or (about.st_uid == os.geteuid() and not about.st_mode & 0o066)
+
+
+def _lock(handle: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def programs(venv: Path) -> Path:
+    """Where a venv has its programs."""
+    return venv / ("Scripts" if sys.platform == "win32" else "bin")
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; makes the folder if need be. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle.fileno())
         yield

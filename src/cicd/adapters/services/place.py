@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +87,7 @@ def unprivileged(path: str) -> Account:
     Root first tries a user namespace, in which its own files belong to an ordinary user, so that nothing has to change
     owner and no folder above has to be opened; then another user id. Raises ServiceFailed when neither works.
     """
-    if os.geteuid() != 0:
+    if sys.platform == "win32" or os.geteuid() != 0:
         return Account()
     tried = []
     for program, options, uid in (

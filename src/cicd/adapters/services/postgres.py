@@ -8,6 +8,7 @@ from cicd.adapters.migrators.session import version_of as answering_version
 from cicd.adapters.process import Completed, run, which
 from cicd.adapters.services.place import Address, Contained, Place
 from cicd.adapters.tools import version_of
+from cicd.core.service_trouble import next_step, why
 from cicd.errors import ServiceFailed
 
 PROGRAM = "postgres"
@@ -48,10 +49,12 @@ def prepare(place: Place) -> None:
 def _failure(place: Place, done: Completed) -> ServiceFailed:
     with open(place.log, "a", encoding="utf-8") as log:
         log.write(done.output + "\n")
+    lines = done.output.splitlines()
+    otherwise = "see its last lines above; the temp folder must be writable and reachable by the server's user"
     return ServiceFailed(
         f"initdb ended with {done.code}",
-        cause=next((line for line in reversed(done.output.splitlines()) if "error" in line), "its log says more"),
-        next_step="see its last lines above; the temp folder must be writable and reachable by the server's user",
+        cause=why(lines) or "its log says more",
+        next_step=next_step(lines, otherwise),
     )
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from cicd.adapters.runner import Runner
 from cicd.adapters.services.place import Place
+from cicd.core.service_trouble import next_step, why
 from cicd.core.services import Wanted
 from cicd.errors import Interrupted, ServiceFailed
 
 LOG_LINES = 40
-TELLING = ("fatal", "error", ">>>", "denied", "no space")
 
 
 def not_ready(wanted: Wanted, place: Place, stopping: threading.Event, *, ended: bool) -> Exception:
@@ -20,12 +20,13 @@ def not_ready(wanted: Wanted, place: Place, stopping: threading.Event, *, ended:
     """
     if stopping.is_set():
         return Interrupted(f"{wanted} was ended before it was ready")
-    telling = [line for line in _tail(place.log) if any(word in line.lower() for word in TELLING)]
+    lines = tail(place.log)
+    told = why(lines)
     how = "it ended before it answered" if ended else f"it did not answer within {wanted.about.within:g} s"
     return ServiceFailed(
         f"{wanted} did not get ready",
-        cause=f"{how}; its log says: {telling[-1].strip()[:400]}" if telling else how,
-        next_step=_next_step(wanted, ended=ended),
+        cause=f"{how}; its log says: {told}" if told else how,
+        next_step=next_step(lines, _next_step(wanted, ended=ended)),
     )
 
 
@@ -39,12 +40,13 @@ def _next_step(wanted: Wanted, *, ended: bool) -> str:
 
 def show_log(wanted: Wanted, place: Place, runner: Runner, *, quiet: bool) -> None:
     for log, title in ((place.log, "its log"), (place.last_answer, "what the question whether it is ready said")):
-        lines = _tail(log)
+        lines = tail(log)
         if lines and not quiet:
             with runner.group(f"{wanted.name}: the last lines of {title}"):
                 for line in lines:
                     runner.say(line)
 
 
-def _tail(log: Path) -> list[str]:
+def tail(log: Path) -> list[str]:
+    """The last lines of a log."""
     return log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
