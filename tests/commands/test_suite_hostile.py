@@ -90,3 +90,9 @@ def test_a_file_whose_name_is_no_text_is_planned(tmp_path: Path) -> None:
         file.write(b"def test_odd(): pass\n")
     _, verdict = sharded(tmp_path, "def test_b(): pass")
     assert verdict.reason_code == "report-invalid"  # pytest cannot write such a name into a JUnit report
+
+
+def test_tests_do_not_write_the_actions_outputs(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("import os\ndef test_a(): assert 'GITHUB_OUTPUT' not in os.environ\n")
+    here = runner({"PATH": os.environ["PATH"], "RUNNER_TEMP": str(tmp_path / "temp"), "GITHUB_OUTPUT": "/nowhere"})
+    assert run_suite(RunSuite(working_directory=str(tmp_path), run=PYTEST), here, process.run).exit_code == 0

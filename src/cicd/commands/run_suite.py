@@ -47,6 +47,7 @@ from cicd.core.suite_run import SuiteRun
 from cicd.core.suite_verdict import excused_alone
 from cicd.errors import ReportInvalid, TestsFailed
 
+OURS = ("CICD_INPUT_", "GITHUB_OUTPUT", "GITHUB_STATE")  # variables: an action's outputs are not its tests' to write
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -89,7 +90,7 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
 
 def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple[Outcome, Path]:
     """Run the command and its scanners, and read what they leave: the outcome, and where the report is."""
-    inherited = {name: value for name, value in runner.env.items() if not name.startswith("CICD_INPUT_")}
+    inherited = {name: value for name, value in runner.env.items() if not name.startswith(OURS)}
     env, began = {**inherited, **run.command.env}, time.time()
     command, junit = _reporting(run, scratch, env)
     if not command.argv:
