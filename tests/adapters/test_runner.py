@@ -1,5 +1,6 @@
 import contextlib
 import json
+import os
 import re
 from pathlib import Path
 

@@ -9,7 +9,15 @@ import pytest
 from cicd.adapters import process
 from cicd.commands.run_suite import run_suite
 from cicd.contract import RunSuite
+from cicd.core.covered_lines import read_lines
+from cicd.core.gates import read_coverage
+from cicd.core.history import read_history
+from cicd.core.part import read_part
 from cicd.core.results import Result
+from cicd.core.shards import Assignment
+from cicd.core.suite_plan import RunPlan, SuitePlan, plan_text, read_plan
+from cicd.core.verdict_report import read_verdict_report
+from cicd.errors import ReportInvalid, SuiteIncomplete, UsageError
 from tests.fakes import runner
 
 pytestmark = pytest.mark.real
@@ -96,3 +104,34 @@ def test_tests_do_not_write_the_actions_outputs(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("import os\ndef test_a(): assert 'GITHUB_OUTPUT' not in os.environ\n")
     here = runner({"PATH": os.environ["PATH"], "RUNNER_TEMP": str(tmp_path / "temp"), "GITHUB_OUTPUT": "/nowhere"})
     assert run_suite(RunSuite(working_directory=str(tmp_path), run=PYTEST), here, process.run).exit_code == 0
+
+
+def test_a_plan_that_leaves_suites_out_is_not_green(tmp_path: Path) -> None:
+    sharded(tmp_path, "def test_b(): pass")
+    config, parts = str(tmp_path / ".github" / "cicd.yml"), str(tmp_path / "temp")
+    with pytest.raises(SuiteIncomplete):
+        ran(tmp_path, plan=plan_text(RunPlan(suites=[])), parts=parts, config=config)
+    plan = ran(tmp_path, plan="true", config=config).outputs["plan"]
+    with pytest.raises(SuiteIncomplete, match="leaves out e2e"):
+        ran(tmp_path, plan=plan, parts=parts, config=config, suite="unit e2e")
+
+
+@pytest.mark.parametrize("shards", [0, -1, 257, 10**9])
+def test_a_plan_with_shards_that_cannot_be_is_refused(shards: int) -> None:
+    with pytest.raises(UsageError, match="1 to 256 shards"):
+        read_plan(plan_text(RunPlan(suites=[SuitePlan(suite="unit", assignment=Assignment(shards=shards))])))
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, '{"files":' * 200_000])
+def test_json_that_is_deep_is_no_report(text: str) -> None:
+    assert isinstance(read_coverage(text.encode()), str)
+    assert isinstance(read_history(text.encode()), str)
+    for read in (read_lines, read_part, read_verdict_report):
+        with pytest.raises(ReportInvalid):
+            read(text.encode(), "x.json")
+
+
+@pytest.mark.parametrize("number", ["1e308", "-5"])
+def test_times_that_cannot_be_are_a_damaged_history(number: str) -> None:
+    text = f'{{"schema": 1, "suites": {{"unit": {{"times": {{"a.py": {{"tests": {{"t": {number}}}}}}}}}}}}}'
+    assert read_history(text.encode()) == "it has times that cannot be"
