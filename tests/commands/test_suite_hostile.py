@@ -135,3 +135,24 @@ def test_json_that_is_deep_is_no_report(text: str) -> None:
 def test_times_that_cannot_be_are_a_damaged_history(number: str) -> None:
     text = f'{{"schema": 1, "suites": {{"unit": {{"times": {{"a.py": {{"tests": {{"t": {number}}}}}}}}}}}}}'
     assert read_history(text.encode()) == "it has times that cannot be"
+
+
+@pytest.mark.parametrize(
+    ("name", "about"),
+    [
+        ("r.json", "measures: [r.json], budget: {p95: 200ms}, junit: j.xml"),
+        ("r.sarif", "security: {findings: [r.sarif]}"),
+    ],
+)
+def test_a_report_that_came_with_the_checkout_is_not_of_this_run(tmp_path: Path, name: str, about: str) -> None:
+    clean = '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": []}]}'
+    quick = '{"results": [{"command": "x", "mean": 0.1, "median": 0.1, "times": [0.1, 0.1, 0.1]}]}'
+    (tmp_path / "j.src").write_text(GREEN)
+    (tmp_path / "new.src").write_text(clean if name == "r.sarif" else quick)
+    (tmp_path / ".github").mkdir()
+    config = tmp_path / ".github" / "cicd.yml"
+    for command, green in ((f"cp new.src {name}", True), ("true", False)):  # the second has that of the first
+        run = f"sh -c 'cp j.src j.xml; {command}'"
+        config.write_text(f'version: 1\napp: a\nsuites:\n  unit: {{run: "{run}", {about}}}\n')
+        result = ran(tmp_path, suite="unit", config=str(config))
+        assert (result.decision == "done") is green, result.message
