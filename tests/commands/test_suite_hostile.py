@@ -1,6 +1,7 @@
 """Tests and reports that would have a suite look better than it is, with real processes: red, and it is said why."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -79,6 +80,18 @@ def test_what_tests_do_to_what_their_job_leaves(tmp_path: Path, mischief: str, g
     assert verdict.decision == ("done" if green else "failed")
     assert verdict.reason_code in ("ok", "incomplete", "report-invalid")
     assert not (tmp_path / "temp" / "mine").exists()
+
+
+def test_a_receipt_of_another_commit_proves_nothing(tmp_path: Path) -> None:
+    sharded(tmp_path, "def test_b(): pass")
+    temp, config = tmp_path / "temp", str(tmp_path / ".github" / "cicd.yml")
+    plan = ran(tmp_path, plan="true", config=config).outputs["plan"]
+    shutil.copytree(temp / "cicd-part-unit-2", temp / "of-before")
+    old = temp / "of-before" / "part.json"
+    old.write_text(old.read_text().replace('"sha":""', '"sha":"another"'))
+    assert ran(tmp_path, plan=plan, parts=str(temp), config=config).decision == "done"
+    (temp / "cicd-part-unit-2" / "receipt.json").unlink()
+    assert ran(tmp_path, plan=plan, parts=str(temp), config=config).reason_code == "incomplete"
 
 
 def test_a_pipe_among_the_parts_holds_nobody_up(tmp_path: Path) -> None:

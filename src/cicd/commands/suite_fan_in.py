@@ -103,7 +103,7 @@ def _verdict(
     verdict = verdict_of(
         plan,
         left.parts,
-        left.receipts,
+        left.receipts_of(sha),
         lines,
         gate,
         config.quarantine,
