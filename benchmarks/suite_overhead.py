@@ -4,6 +4,7 @@ In turns, so that what else the machine does meets all alike; the medians. CPU s
 that it started, Python's start included.
 """
 
+import itertools
 import os
 import statistics
 import subprocess
@@ -24,8 +25,6 @@ COMMAND = "python -m pytest -q"
 CONFIG = f"""\
 version: 1
 app: measured
-environments:
-  production: {{}}
 suites:
   unit: {{run: {COMMAND}, shards: 1}}
 """
@@ -39,6 +38,7 @@ def rows(rounds: int) -> list[dict[str, Any]]:
 
 def _project(folder: Path) -> Path:
     (folder / ".github").mkdir()
+    (folder / ".gitignore").write_text(".*\n!/.git*\n")
     (folder / ".github" / "cicd.yml").write_text(CONFIG)
     many = f"import pytest\n\n\n@pytest.mark.parametrize('n', range({TESTS}))\ndef test_n(n):\n    assert n >= 0\n"
     (folder / "test_many.py").write_text(many)
@@ -56,7 +56,16 @@ def _compared(folder: Path, rounds: int) -> list[dict[str, Any]]:
     ways = {
         "plain pytest": COMMAND.split(),
         "run-suite": [str(CICD), "run-suite", "--run", COMMAND],
-        "run-suite, a shard": [str(CICD), "run-suite", "--suite", "unit", "--shard", "1/1", "--plan", plan(folder, env)],
+        "run-suite, a shard": [
+            str(CICD),
+            "run-suite",
+            "--suite",
+            "unit",
+            "--shard",
+            "1/1",
+            "--plan",
+            plan(folder, env),
+        ],
     }
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for argv in ways.values():
@@ -79,8 +88,16 @@ def plan(folder: Path, env: dict[str, str]) -> str:
     """The plan of one shard, as a job hands it on."""
     argv = [str(CICD), "run-suite", "--suite", "unit", "--plan", "true"]
     output = folder / ".output"
-    subprocess.run(argv, cwd=folder, env={**env, "GITHUB_OUTPUT": str(output)}, capture_output=True, check=True)
-    return next(line.partition("=")[2] for line in output.read_text().splitlines() if line.startswith("plan="))
+    output.touch()
+    subprocess.run(
+        argv,
+        cwd=folder,
+        env={**env, "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output)},
+        capture_output=True,
+        check=True,
+    )
+    lines = output.read_text().splitlines()
+    return next(after for line, after in itertools.pairwise(lines) if line.startswith("plan<<"))
 
 
 def seconds(argv: list[str], folder: Path, env: dict[str, str]) -> tuple[float, float]:
@@ -89,4 +106,3 @@ def seconds(argv: list[str], folder: Path, env: dict[str, str]) -> tuple[float, 
     subprocess.run(argv, cwd=folder, env=env, capture_output=True, check=True)
     wall, after = time.monotonic() - began, os.times()
     return wall, sum(after[2:4]) - sum(before[2:4])
-

@@ -92,24 +92,24 @@ def record(suite: RealSuite, folder: Path) -> Recorded:
     site = environment(suite)
     folder.mkdir(parents=True, exist_ok=True)
     plan, receipt = folder / "plan.json", folder / "receipt.json"
-    fixtures, split = folder / "fixtures.json", folder / "split.json"
-    for old in (receipt, fixtures, split):
+    split = folder / "split.json"
+    for old in (receipt, split):
         old.unlink(missing_ok=True)
     plan.write_text(json.dumps({"suite": suite.name, "shard": 1, "shards": 1, "receipt": str(receipt)}))
-    env = {**os.environ, **ONE_THREAD, "PYTHONPATH": f"{PLUGIN}:{HERE}"}
-    env |= {"CICD_SHARD_PLAN": str(plan), "SUITE_FIXTURES": str(fixtures)}
-    options = ["-p", "cicd_shard", "-p", "suite_recorder", "--store-durations", "--durations-path", str(split)]
+    env = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(PLUGIN), "CICD_SHARD_PLAN": str(plan)}
+    options = ["-p", "cicd_shard", "--store-durations", "--durations-path", str(split)]
     subprocess.run(pytest_of(site, *options, *suite.paths), cwd=site, env=env, stdout=sys.stderr, check=False)
-    recorded = read_run(
-        suite, json.loads(receipt.read_text()), json.loads(fixtures.read_text()), json.loads(split.read_text())
-    )
+    recorded = read_run(suite, json.loads(receipt.read_text()), json.loads(split.read_text()))
     keep(suite, recorded, folder)
     return recorded
 
 
-def read_run(suite: RealSuite, receipt: Any, fixtures: dict[str, float], split: dict[str, float]) -> Recorded:
+def read_run(suite: RealSuite, receipt: Any, split: dict[str, float]) -> Recorded:
     """Both tools' durations of the one run."""
     assert receipt["ended"], receipt["why"]
+    fixtures = {file: found.get("fixtures", 0.0) for file, found in receipt["files"].items()}
+    for found in receipt["files"].values():
+        fixtures |= found.get("classes", {})
     tests: dict[str, dict[str, tuple[float, float]]] = {}
     for test in receipt["collected"]:
         own = round(receipt["ran"][test]["seconds"], 5)
@@ -125,7 +125,7 @@ def read_run(suite: RealSuite, receipt: Any, fixtures: dict[str, float], split: 
         "tools": TOOLS,
     }
     collect = {file: round(receipt["files"].get(file, {}).get("collect", 0.0), 5) for file in receipt["seen"]}
-    return Recorded(about, tests, {node: round(took, 5) for node, took in fixtures.items() if node}, collect)
+    return Recorded(about, tests, {node: round(took, 5) for node, took in fixtures.items() if took}, collect)
 
 
 def keep(suite: RealSuite, recorded: Recorded, folder: Path) -> None:

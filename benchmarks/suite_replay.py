@@ -69,15 +69,17 @@ class Costs:
 
 def known_times(recorded: Recorded, *, collects: bool = True) -> dict[str, FileTimes]:
     """What our history has of the run. Without `collects`: as if imports cost nothing."""
-    fixtures: dict[str, float] = {}
+    classes: dict[str, dict[str, float]] = {}
     for node, took in recorded.fixtures.items():
-        file = node.partition("::")[0]
-        fixtures[file] = fixtures.get(file, 0.0) + took
+        file, inside, _ = node.partition("::")
+        if inside:
+            classes.setdefault(file, {})[node] = took
     return {
         file: FileTimes(
             tests={test: own for test, (own, _) in tests.items()},
-            fixtures=fixtures.get(file, 0.0),
+            fixtures=recorded.fixtures.get(file, 0.0),
             collect=recorded.collect.get(file, 0.0) if collects else 0.0,
+            classes=classes.get(file, {}),
         )
         for file, tests in recorded.tests.items()
     }
@@ -91,15 +93,16 @@ def known_durations(recorded: Recorded) -> dict[str, float]:
 def our_shards(now: Recorded, known: Mapping[str, FileTimes], shards: int) -> list[Shard]:
     """By the planner and the plugin's own rule of who runs what."""
     plan = assign(now.tests, known, shards)
-    owners = _plugin().Plan({"shard": 1, "shards": shards, "files": plan.files, "split": plan.split, "receipt": ""})
+    told = {"shards": shards, "files": plan.files, "split": plan.split, "receipt": ""}
+    views = [_plugin().Plan({**told, "shard": number}) for number in range(1, shards + 1)]
     found = [Shard([], set()) for _ in range(shards)]
     for file, tests in now.tests.items():
         for test in tests:
-            owner = owners.owner(file) or owners.owner_of_test(file, test)
+            owner = views[0].owner(file) or views[0].owner_of_test(file, test)
             found[owner - 1].tests.append(test)
-        for number in range(1, shards + 1):
-            if owners.owner(file) in (0, number):
-                found[number - 1].files.add(file)
+        for shard, view in zip(found, views, strict=True):
+            if view.takes(file):
+                shard.files.add(file)
     return found
 
 

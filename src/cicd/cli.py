@@ -42,6 +42,11 @@ LOCAL = {
         "Write what follows from the contract: action.yml files, schema, reference.",
         "cicd.commands.generate",
     ),
+    "completion": (
+        "Print what bash, zsh, fish or another shell needs to complete this command line.",
+        "cicd.commands.completion",
+    ),
+    "release": ("Make a version of cicd itself: exact references, and its tags.", "cicd.commands.release"),
 }
 
 EPILOG = """examples:
@@ -55,6 +60,7 @@ EPILOG = """examples:
   bin/cicd rollback --environment production  back to the last healthy release
 
 `cicd COMMAND --help` has examples. Day to day: docs/operations.md.
+Tab completion: `cicd completion --help`.
 Every option may also come from a variable: CICD_INPUT_ENVIRONMENT=staging is --environment staging.
 Exit codes are listed in docs/reference.md; 3 is a bug in cicd."""
 
@@ -85,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
         for entry in input_fields(command):
             about = entry.metadata
-            shown = f" (default: {entry.default})" if entry.default and entry.default != TOKEN else ""
+            shown = f" (default: {entry.default})" if entry.default and "${{" not in entry.default else ""
             needed = " (required)" if about["required"] else ""
             sub.add_argument(
                 f"--{input_name(entry.name)}",

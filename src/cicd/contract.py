@@ -4,11 +4,13 @@
 `cicd generate`; a test proves that they agree. Every input is a string, as on GitHub; an empty one means "not given".
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any
 
 from cicd.core.parity import FAIL_ON
 
+JOB_SERVICES = "${{ toJSON(job.services) }}"
 TOKEN = "${{ github.token }}"  # noqa: S105 - an expression, not a token
 
 
@@ -82,6 +84,7 @@ VARIABLES = {
     "CICD_HOME": "Folder in which environments with tools and dependencies are kept. Empty: `$RUNNER_TEMP`, else"
     " `$XDG_CACHE_HOME/cicd`, else `~/.cache/cicd`. What outlives a job is then installed below `CICD_TARGET`.",
     "CICD_GITHUB_PATIENCE": "Seconds that a call of GitHub's API may take with all its repetitions; 30 if empty.",
+    "CICD_PROMETHEUS_TOKEN": "Bearer token for the Prometheus that `watch: metrics:` of the config asks.",
     "CICD_TRUSTED_ROOT": "File with the roots by which attestations are verified, as `gh attestation trusted-root`"
     " prints them, where Sigstore's own cannot be reached. Empty: `gh` fetches and checks them.",
     "CICD_SHARD": "Set for a suite's command: which part of the plan it is, from 1; for runners that are not pytest.",
@@ -124,13 +127,23 @@ class SetupEnv:
     settings: str = given(
         "Server settings as lines of `service.name=value`, such as `postgres.max_prepared_transactions=10`."
     )
+    service_containers: str = given(
+        "The job's service containers as JSON: one that is called like a service is used where it has the version asked"
+        " for; `{}`: none is.",
+        JOB_SERVICES,
+    )
     requirements: str = given(
-        "Requirement files to install, separated by spaces; empty: found by name; `none`: nothing is installed."
+        "Requirement files to install, separated by spaces, or a lock of uv, Poetry or PDM; empty: the config's, else"
+        " the lock or the files that are found; `none`: nothing is installed."
     )
     python: str = given(
         "Python to make the environment from: a version or a path; empty: the config's, else the one at hand."
     )
     migrate: str = given("Command that brings the schema up to date; empty: the config's; `none`: nothing is run.")
+    seed: str = given(
+        "Lines, each a file of SQL or a command, that load what tests need after the migrations; empty: the config's;"
+        " `none`: nothing is loaded."
+    )
     migrate_check: str = given(
         "Migrations to try up, down and up again in a database of their own: `all`, `none`, or those that a commit does"
         " not have, such as `origin/main`; empty: all if the config says `check: true`."
@@ -162,6 +175,9 @@ class RunSuite:
     publish: str = given(
         "`true`: the verdict also becomes a check run, and a comment of the pull request; the id of a finished run:"
         " publish what that one could not, because a fork's token may write nothing."
+    )
+    variant: str = given(
+        "With `parts`: what this verdict is called among several of one run, such as `3.13 macos-latest`.", longest=100
     )
     token: str = given("Token with which it is published; no step in which tests run needs it.", secret=True)
 
@@ -211,6 +227,13 @@ class Rollback:
     environment: str = given("Environment of the config to roll back.", required=True)
     to: str = given("Release id to go back to; empty: the newest stable one other than the current.")
     reason: str = given("Why, for the record.", longest=1000)
+    if_release: str = given(
+        "Id of the release that is to be left, as in an alert: refused when another one runs by now.", longest=100
+    )
+    alert: str = given(
+        "Id of the alert that asks: it gets one attempt, whatever comes of it, and has to say `if-release`.",
+        longest=200,
+    )
     offline: str = given(
         "Go by the target's journal alone, without GitHub; a later run records it.", "false", choices=("false", "true")
     )
@@ -375,6 +398,7 @@ COMMANDS = {
             (
                 Output("database-url", "URL of the PostgreSQL that was started, if any; masked.", secret=True),
                 Output("redis-url", "URL of the Redis that was started, if any; masked.", secret=True),
+                Output("amqp-url", "URL of the RabbitMQ that was started, if any; masked.", secret=True),
                 Output("python", "Path of the interpreter that has the project's dependencies."),
             ),
             "actions/setup-env",
@@ -441,10 +465,13 @@ def root_inputs() -> type:
     entries: dict[str, Any] = {
         "command": given("The command to run.", required=True, choices=tuple(COMMANDS)),
     }
+    helps: dict[str, dict[str, str]] = {}
     for command in COMMANDS.values():
         for entry in fields(command.inputs):
-            metadata = {**entry.metadata, "required": False}
-            entries.setdefault(entry.name, field(default=entry.default, repr=entry.repr, metadata=metadata))
+            helps.setdefault(entry.name, {})[command.name] = entry.metadata["help"]
+            metadata = {**entry.metadata, "required": False, "help": by_command(helps[entry.name])}
+            default = "" if entry.default == TOKEN else entry.default  # only some commands get it: see generate.value
+            entries[entry.name] = field(default=default, repr=entry.repr, metadata=metadata)
     made = make_dataclass("Root", [(name, str, entry) for name, entry in entries.items()], frozen=True)
     made.__doc__ = "Run any cicd command."
     return made
@@ -452,7 +479,35 @@ def root_inputs() -> type:
 
 def root_outputs() -> tuple[Output, ...]:
     """Every output of every command, each once."""
-    return tuple({output.name: output for command in COMMANDS.values() for output in command.outputs}.values())
+    found: dict[str, dict[str, Output]] = {}
+    for command in COMMANDS.values():
+        for output in command.outputs:
+            found.setdefault(output.name, {})[command.name] = output
+    return tuple(
+        Output(
+            name,
+            by_command({command: one.help for command, one in each.items()}),
+            any(one.secret for one in each.values()),
+        )
+        for name, each in found.items()
+    )
+
+
+def by_command(helps: Mapping[str, str]) -> str:
+    """What an input or output is, where it is not the same for all commands. `helps`: command → sentence."""
+    said: dict[str, list[str]] = {}
+    for command, help in helps.items():
+        said.setdefault(help, []).append(f"`{command}`")
+    if len(said) == 1:
+        return next(iter(said))
+    return " ".join(f"{', '.join(commands)}: {help}" for help, commands in said.items())
+
+
+def with_token() -> list[str]:
+    """Commands that get the job's token by themselves; the others run what is not ours."""
+    return [
+        command.name for command in COMMANDS.values() if any(entry.default == TOKEN for entry in fields(command.inputs))
+    ]
 
 
 ROOT = Command("cicd", root_inputs(), root_outputs(), ".")

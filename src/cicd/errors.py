@@ -64,6 +64,24 @@ class NotRehearsed(CicdError):
     code, reason = 13, "not-rehearsed"
 
 
+class Replaced(CicdError):
+    """The release that was to be left does not run any more."""
+
+    code, reason = 16, "replaced"
+
+
+class AlertAnswered(CicdError):
+    """The alert has had its one attempt to roll back."""
+
+    code, reason = 17, "alert-answered"
+
+
+class NotReleasable(CicdError):
+    """No version of cicd itself can be made of this commit."""
+
+    code, reason = 18, "not-releasable"
+
+
 class NoToken(CicdError):
     """No token was given and GitHub is needed."""
 
@@ -370,3 +388,9 @@ class Interrupted(CicdError):
     """SIGINT or SIGTERM arrived; what was under way was undone."""
 
     code, reason = 72, "interrupted"
+
+
+class SeedFailed(CicdError):
+    """Data that tests need cannot be loaded."""
+
+    code, reason = 73, "seed-failed"

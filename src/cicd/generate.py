@@ -6,7 +6,17 @@ from typing import Any
 
 import yaml
 
-from cicd.contract import COMMANDS, COMMON_OUTPUTS, ROOT, VARIABLES, Command, environment_name, input_fields, input_name
+from cicd.contract import (
+    COMMANDS,
+    COMMON_OUTPUTS,
+    ROOT,
+    VARIABLES,
+    Command,
+    environment_name,
+    input_fields,
+    input_name,
+    with_token,
+)
 from cicd.core.config import config_schema
 from cicd.core.markdown import table
 from cicd.core.reading import DURATION, MOMENT, PERCENT
@@ -37,7 +47,7 @@ def action(command: Command) -> dict[str, Any]:
         "id": "cicd",
         "shell": "bash",
         "env": {
-            environment_name(entry.name): "${{ inputs.%s }}" % input_name(entry.name) for entry in input_fields(command)
+            environment_name(entry.name): value(command, input_name(entry.name)) for entry in input_fields(command)
         },
         "run": run_line(command),
     }
@@ -48,6 +58,14 @@ def action(command: Command) -> dict[str, Any]:
         "outputs": outputs,
         "runs": {"using": "composite", "steps": [step]},
     }
+
+
+def value(command: Command, name: str) -> str:
+    """What the step is given of an input. The root action hands the job's token only to commands that ask GitHub."""
+    if command is ROOT and name == "token":
+        known = json.dumps(with_token())
+        return "${{ inputs.token || (contains(fromJSON('%s'), inputs.command) && github.token) || '' }}" % known
+    return "${{ inputs.%s }}" % name
 
 
 def described(help: str, choices: tuple[str, ...]) -> str:

@@ -3,18 +3,20 @@
 import os
 import stat
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from cicd.adapters.process import find, run
+from cicd.adapters.process import Completed, find, run
 from cicd.adapters.runner import Runner
 from cicd.adapters.services import SERVICES, place, postgres
 from cicd.adapters.services.job import Job, Server, end
-from cicd.adapters.services.programs import _programs
 from cicd.adapters.services.server import start
+from cicd.adapters.services.sources import _programs
+from cicd.commands.seed import load
 from cicd.core.services import Wanted
-from cicd.errors import PortInUse, ServiceFailed, UsageError
+from cicd.errors import PortInUse, SeedFailed, ServiceFailed, UsageError
 from tests.adapters.servers import job_of, text_of
 
 pytestmark = pytest.mark.real
@@ -50,15 +52,36 @@ def test_from_the_wheel_with_settings(runner: Runner, job: Job) -> None:
         assert server.password not in Path(f"/proc/{server.pid}/cmdline").read_text()
         assert server.password not in text_of(data)
         assert server.password not in repr(server)
+        seeds(server, job, runner)
     finally:
         job.remove(server)
     assert find(server.process) is None
     assert not data.exists()
 
 
+def seeds(server: Server, job: Job, runner: Runner) -> None:
+    """A file of SQL, as pg_dump writes it: all of it or nothing, and once."""
+    folder = Path(server.folder).parent
+    (folder / "letters.sql").write_text("create table letters (id int);\ncopy letters from stdin;\n1\n2\n\\.\n")
+    (folder / "bad.sql").write_text("insert into letters values (3);\ninsert into none values (1);\n")
+    env = {"DATABASE_URL": server.url, "PATH": os.environ["PATH"]}
+
+    def in_folder(env: Mapping[str, str], argv: Sequence[str]) -> Completed:
+        assert server.password not in " ".join(argv)
+        return run(argv, env=env, cwd=folder, check=False)
+
+    assert list(load(["letters.sql"], folder, env, in_folder, job, runner)) == ["letters.sql"]
+    assert load(["letters.sql"], folder, env, in_folder, job, runner) == {}
+    with pytest.raises(SeedFailed, match=r"Cause: .*relation \"none\" does not exist"):
+        load(["bad.sql"], folder, env, in_folder, job, runner)
+    assert ask(server, "select count(*) from letters") == "2"
+    with pytest.raises(SeedFailed, match="add `postgres` to the services"):
+        load(["letters.sql"], folder, {"PATH": os.environ["PATH"]}, in_folder, job, runner)
+
+
 def test_from_this_machine_when_its_version_was_asked_for(runner: Runner, job: Job) -> None:
     here = next(_programs(SERVICES["postgres"], runner))
-    if here.source == "wheel":
+    if here.name == "wheel":
         pytest.skip("no PostgreSQL on this machine")
     server = start(Wanted("postgres", str(here.version[0])), job, runner, threading.Event())
     try:

@@ -21,7 +21,8 @@ from tests.fakes import FakeHub
 
 # Answers with its release; BEHAVIOUR is baked into each release's file:
 # crash: ends at once; sick: every answer is 500; tires: after a dozen; poor: /health is well, all else is 500;
-# slow: all but /health takes 80 ms; database: while the file BROKEN is there, every second user's request is 500.
+# slow: all but /health takes 80 ms; database: while the file BROKEN is there, every second user's request is 500;
+# unhappy: every fifth user's order fails behind an answer of 200, which /metrics alone tells.
 APPLICATION = """
 import http.server, itertools, os, sys, time
 BEHAVIOUR = "{behaviour}"
@@ -31,13 +32,18 @@ if BEHAVIOUR == "once":
     if os.path.exists("started"):
         sys.exit("cannot start a second time")
     open("started", "w").close()
-asked = itertools.count(1)
+asked, orders = itertools.count(1), {"done": 0, "failed": 0}
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     def do_GET(self):
+        if self.path == "/metrics":
+            told = "".join('orders_total{result="%s"} %d\\n' % order for order in orders.items())
+            return self.tell(200, told.encode())
         number, user = next(asked), self.path != "/health"
+        if user:
+            orders["failed" if BEHAVIOUR == "unhappy" and number % 5 == 0 else "done"] += 1
         sick = {
             "sick": True,
             "tires": number > 12,
@@ -46,8 +52,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         }.get(BEHAVIOUR, False)
         if BEHAVIOUR == "slow" and user:
             time.sleep(0.08)
-        body = os.environ.get("GREETING", "").encode()
-        self.send_response(500 if sick else 200)
+        self.tell(500 if sick else 200, os.environ.get("GREETING", "").encode())
+    def tell(self, status, body):
+        self.send_response(status)
         self.send_header("X-Release", os.environ["CICD_RELEASE"])
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

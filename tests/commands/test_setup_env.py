@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,24 @@ from cicd.adapters.process import Completed, ProcessId
 from cicd.adapters.python_env import Python, Venv
 from cicd.adapters.requirements import Requirements
 from cicd.adapters.runner import Runner
+from cicd.adapters.services import SERVICES
 from cicd.adapters.services.job import Job, Server
 from cicd.adapters.services.place import Account
 from cicd.commands import setup_env
-from cicd.commands.setup_env import Plan, bring_up, decide, read_optional_config, summary
+from cicd.commands.setup_env import Plan, bring_up, decide, read_optional_config
 from cicd.contract import SetupEnv
 from cicd.core.config_rules import parse_config
 from cicd.core.services import Wanted
-from cicd.errors import ConfigError, DependenciesFailed, MigrationFailed, ServiceFailed, UnknownSuite, UsageError
+from cicd.core.setup_summary import summary
+from cicd.errors import (
+    ConfigError,
+    DependenciesFailed,
+    MigrationFailed,
+    SeedFailed,
+    ServiceFailed,
+    UnknownSuite,
+    UsageError,
+)
 from tests.fakes import runner as fake_runner
 
 CONFIG = parse_config(
@@ -63,6 +74,8 @@ class Machine:
             pid=pid,
             started=1.0,
             seconds=0.5,
+            asked=wanted.version,
+            variables={SERVICES[wanted.name].VARIABLE: f"{wanted.name}://u:secret{pid}@127.0.0.1:{5000 + pid}/x"},
         )
         self.alive[pid] = server
         job.add(server)
@@ -81,6 +94,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     module = "cicd.adapters.services.job"
     monkeypatch.setattr(f"{module}.find", machine.find)
+    monkeypatch.setattr(f"{module}.end_marked", lambda folder: None)
     monkeypatch.setattr(f"{module}.end_server", lambda process: machine.alive.pop(process.pid, None))
     monkeypatch.setattr(f"{module}.Job.watch", lambda self: ProcessId(1, 1.0))
     monkeypatch.setattr(setup_env, "run", machine.run)
@@ -271,6 +285,47 @@ def test_nothing_to_do(tmp_path: Path, machine: Machine, actions: Runner) -> Non
 def test_the_summary_is_a_table_that_hostile_text_does_not_break() -> None:
     python = {"version": "3.11.9", "installer": "uv", "seconds": 2.0, "reused": False}
     migrated = {"command": "x | <b>", "revision": "", "seconds": 0.2}
-    rows = summary({"services": {}, "python": python, "migrated": migrated}).splitlines()[2:]
+    seeded = {"sh -c 'a | b'": 0.1}
+    rows = summary({"services": {}, "python": python, "migrated": migrated, "seeded": seeded}).splitlines()[2:]
     assert {row.count("|") for row in rows} == {5}
-    assert "<b>" not in rows[-1]
+    assert "<b>" not in "".join(rows)
+
+
+def test_the_seed_is_loaded_after_the_migration_and_once(tmp_path: Path, machine: Machine, actions: Runner) -> None:
+    job, plan = job_in(tmp_path), plan_of(tmp_path, ["make", "schema"], postgres="18.6")
+    seeded = replace(plan, seeds=["python -m shop.seed"])
+    first = bring_up(seeded, job, actions, machine.start)
+    bring_up(seeded, job, actions, machine.start)
+    bring_up(replace(seeded, seeds=["python -m shop.more"]), job, actions, machine.start)
+    ran = [" ".join(argv) for argv, _ in machine.ran]
+    assert ran == ["make schema", "python -m shop.seed", "make schema", "make schema", "python -m shop.more"]
+    assert list(first.data["seeded"]) == ["python -m shop.seed"]
+    assert "| seed | - | python -m shop.seed |" in first.summary
+
+
+def test_a_seed_that_fails_leaves_nothing(tmp_path: Path, machine: Machine, actions: Runner) -> None:
+    machine.code = 1
+    with pytest.raises(SeedFailed, match="boom"):
+        bring_up(replace(plan_of(tmp_path, redis="6.2"), seeds=["make data"]), job_in(tmp_path), actions, machine.start)
+    assert machine.alive == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seed": "data/none.sql"}, "there is no file `data/none.sql`"),
+        ({"seed": "sh -c 'open"}, "close the quotes"),
+    ],
+)
+def test_seeds_that_cannot_be(tmp_path: Path, given: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        decide(SetupEnv(working_directory=str(tmp_path), **given), None)
+
+
+def test_the_config_s_seed_needs_a_database(tmp_path: Path) -> None:
+    config = parse_config("{version: 1, app: shop, seed: [make data], services: {postgres: {}, redis: {}}}", "x")
+    here = str(tmp_path)
+    assert decide(SetupEnv(working_directory=here), config).seeds == ["make data"]
+    assert decide(SetupEnv(working_directory=here, services="redis"), config).seeds == []
+    assert decide(SetupEnv(working_directory=here, services="redis", seed="make data"), config).seeds == ["make data"]
+    assert decide(SetupEnv(working_directory=here, seed="none"), config).seeds == []

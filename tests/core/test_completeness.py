@@ -83,6 +83,14 @@ def without(field: str) -> Change:
     def change(data: st.DataObject, one: Receipt) -> dict[str, Any]:
         left = list(getattr(one, field))
         gone = data.draw(st.sampled_from(left)) if left else None
+        if (
+            field == "others" and gone
+        ):  # a shard that saw nothing of a file has no part of it, and may have seen nothing
+            file = file_of(gone, one.seen)
+            beside = [
+                name for name in (*one.collected, *one.others) if name != gone and file_of(name, one.seen) == file
+            ]
+            left = left if beside else []
         if field in ("collected", "others"):
             return {field: tuple(name for name in left if name != gone)} if left else {}
         return {field: {name: about for name, about in getattr(one, field).items() if name != gone}} if left else {}

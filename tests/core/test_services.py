@@ -92,7 +92,7 @@ def test_versions(asked: str, version: tuple[int, ...], answer: bool) -> None:
 
 
 def test_a_running_server_will_do_with_more_settings_but_not_with_fewer() -> None:
-    running = {"jit": "off", "work_mem": "8MB"}
+    running = Wanted("postgres", "18", {"jit": "off", "work_mem": "8MB"})
     assert will_do(Wanted("postgres", "18", {"jit": "off"}), (18, 6), running)
     assert will_do(Wanted("postgres"), (18, 6), running)
     assert not will_do(Wanted("postgres", "17"), (18, 6), running)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cicd.core.completeness import FileTimes
-from cicd.core.shards import MOST, assign, choose_shards, seconds_of, weigh, words
+from cicd.core.shards import MOST, assign, choose_shards, longest_of, seconds_of, weigh, words
 
 SECONDS = st.floats(0.001, 100)
 NAMES = st.sampled_from(["a", "b/c", "b/d", "b/e/f", "g", "h", "i/j", "k"]).map(lambda name: f"{name}_test.py")
@@ -63,7 +63,7 @@ def test_only_a_file_that_is_too_heavy_is_split_and_its_classes_stay_whole() -> 
     assert list(plan.split) == ["big_test.py"]
     placed = plan.split["big_test.py"]
     assert placed["big_test.py::A::a"] == placed["big_test.py::A::b"]
-    assert max(plan.loads) == pytest.approx(7.2), "five pieces for four shards"
+    assert max(plan.loads) == pytest.approx(7.1), "four pieces for four shards, each a little over its share"
 
 
 def test_fixtures_that_cost_more_than_a_share_keep_a_file_whole() -> None:
@@ -105,3 +105,20 @@ def test_any_choice_is_one(work: float, longest: float, fixed: float, target: fl
 
 def test_words() -> None:
     assert [words(seconds) for seconds in (0.44, 35.2, 250, 119.7)] == ["0.4 s", "35 s", "4 min 10 s", "2 min 0 s"]
+
+
+def test_a_class_is_split_only_from_another_and_pays_its_own_fixtures() -> None:
+    tests = {f"big_test.py::{one}::{test}": 1.0 for one in "ABCD" for test in "xy"}
+    classes = {f"big_test.py::{one}": 5.0 for one in "ABCD"}
+    plan = assign(["big_test.py"], {"big_test.py": FileTimes(tests=tests, classes=classes)}, 4)
+    assert plan.loads == pytest.approx([7.0] * 4)
+    placed = plan.split["big_test.py"]
+    assert len({placed[f"big_test.py::{one}::x"] for one in "ABCD"}) == 4
+    assert all(placed[f"big_test.py::{one}::x"] == placed[f"big_test.py::{one}::y"] for one in "ABCD")
+
+
+def test_the_longest_test_has_the_fixtures_around_it() -> None:
+    tests = {"a.py::A::B::x[p::q]": 2.0, "a.py::Ab::y": 3.0, "a.py::z": 1.0}
+    known = FileTimes(tests=tests, classes={"a.py::A": 4.0, "a.py::A::B": 0.5}, fixtures=1.0, collect=9.0)
+    assert longest_of(known) == 7.5
+    assert seconds_of(known) == 20.5

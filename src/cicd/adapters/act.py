@@ -1,6 +1,6 @@
 """The runner emulator `act`, host mode: runs a repository's own workflow files on this machine.
 
-`uses: org/cicd/...@v1` is this checkout. What act does not do is in docs/localhub.md.
+`uses: org/cicd/...@v1` is this checkout, whatever the ref. What act does not do is in docs/localhub.md.
 """
 
 import json
@@ -20,7 +20,7 @@ from cicd.adapters.runner import Runner
 from cicd.errors import PrepareFailed, ToolMissing
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-OURS = "org/cicd@v1"
+OURS = re.compile(r"uses:\s*org/cicd(?:/[\w./-]+)?@([\w.-]+)")
 LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "self-hosted")  # this machine is a runner of each
 UNQUOTED = re.compile(r"[\w/.,:@%+=-]+")  # paths that bash reads as one word; act gives it its own without quotes
 # GitHub's own actions that need its servers, for which those of stand_ins are taken.
@@ -28,6 +28,7 @@ ELSEWHERE = re.compile(
     r"uses: ((?:actions|github)/(upload-artifact|download-artifact|cache|codeql-action))(?:/[\w-]+)?@([0-9a-f]{40})"
 )
 NOISE = re.compile(r"Couldn't get a valid docker connection|LocalRepositoryCache ")
+PAYLOADS = {"repository_dispatch": "client_payload"}  # event → where its body has what was given; else `inputs`
 SHIPPED = ("action.yml", "actions", ".github", "bin", "requirements", "src")
 # What a job needs of this machine: programs, language, how the package index is reached. All else stays out.
 KEPT = re.compile(
@@ -44,7 +45,7 @@ class Job:
         repository: the checkout to run in.
         workflow: path of the workflow file in it.
         event: such as `push` or `workflow_dispatch`.
-        inputs: of a workflow_dispatch.
+        inputs: of a workflow_dispatch, or the payload of a repository_dispatch.
         env: variables of every step.
         secrets: by name; GITHUB_TOKEN is one of them.
         secret_lines: more of them, as act reads them.
@@ -115,12 +116,19 @@ def stand_ins(ours: Path) -> list[str]:
     return [f"--local-repository={repository}@{sha}={folder / name}" for repository, name, sha in sorted(used)]
 
 
+def ours(job: Job, folder: Path) -> list[str]:
+    """Options of act: what a release shipped, at each ref at which the caller or we ourselves refer to it."""
+    texts = [job.repository / job.workflow, *sorted((folder / "cicd/.github/workflows").glob("*.yml"))]
+    refs = {ref for path in texts for ref in OURS.findall(path.read_text(encoding="utf-8", errors="replace"))}
+    return [f"--local-repository=org/cicd@{ref}={folder / 'cicd'}" for ref in sorted(refs)]
+
+
 def command(act: Path, job: Job, folder: Path) -> list[str]:
     """argv; secrets, variables and inputs are in files of `folder`, so that no other process can read them here."""
     argv = [str(act), job.event, "--directory", str(job.repository), "--workflows", str(job.repository / job.workflow)]
     for label in LABELS:
         argv += ["--platform", f"{label}=-self-hosted"]
-    argv += ["--local-repository", f"{OURS}={folder / 'cicd'}", *stand_ins(folder / "cicd")]
+    argv += [*ours(job, folder), *stand_ins(folder / "cicd")]
     argv += ["--action-offline-mode", "--json", "--eventpath", str(folder / "event.json")]
     argv += ["--env-file", str(folder / "env"), "--secret-file", str(folder / "secrets")]
     argv += ["--var-file", str(folder / "empty"), "--input-file", str(folder / "empty")]
@@ -147,7 +155,7 @@ def lay_out(job: Job, folder: Path) -> None:
     (folder / "home").mkdir(parents=True, exist_ok=True)
     if not (folder / "cicd").exists():
         lay_out_ours(folder)
-    event = {"inputs": dict(job.inputs)} if job.inputs else {}
+    event = {PAYLOADS.get(job.event, "inputs"): dict(job.inputs)} if job.inputs else {}
     secrets = dotenv(job.secrets) + job.secret_lines
     env = {**job.env, "CICD_ACT_STORE": str(job.store or folder / "store")}
     files = {"env": dotenv(env), "secrets": secrets, "empty": "", "event.json": json.dumps(event)}

@@ -358,6 +358,6 @@ def _not_pulled(reference: str, host: str, said: str) -> CicdError:
         return ImageMissing(
             what,
             cause="it was never pushed there, was deleted, or is for another kind of processor",
-            next_step="push it (ci.yml does), then promote the digest that this gives",
+            next_step="push it (build.yml does), then promote the digest that this gives",
         )
     return RegistryUnavailable(what, cause="the registry is away", next_step="try again; what runs goes on running")

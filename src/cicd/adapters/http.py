@@ -159,6 +159,7 @@ def text_request(url: str, timeout: float = 10.0) -> str:
 
 
 HOPS = 5  # redirects that are followed
+Late = requests.Timeout  # an answer, or a piece of it, that did not come in time
 DIRECTLY = {"http": "", "https": "", "all": ""}  # what requests takes for: no proxy, whatever the environment says
 
 

@@ -18,6 +18,8 @@ from cicd.adapters.folders import locked
 from cicd.adapters.process import run, which
 from cicd.adapters.requirements import Requirements
 from cicd.adapters.runner import Runner
+from cicd.adapters.tools import lock_tool
+from cicd.core.install_trouble import why
 from cicd.core.services import satisfies
 from cicd.errors import DependenciesFailed, ToolMissing
 
@@ -28,7 +30,8 @@ print(".".join(map(str, sys.version_info[:3])))"""
 ELSEWHERE = {
     *("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "VIRTUAL_ENV", "UV_PYTHON", "UV_TARGET", "UV_PREFIX"),
     *("UV_SYSTEM_PYTHON", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON"),
-    *("PIP_REQUIRE_VIRTUALENV", "PIP_DRY_RUN"),
+    *("PIP_REQUIRE_VIRTUALENV", "PIP_DRY_RUN", "UV_PROJECT_ENVIRONMENT", "POETRY_ACTIVE", "PDM_PROJECT_ROOT"),
+    *("PDM_IGNORE_ACTIVE_VENV", "PDM_PYTHON"),
 }
 
 
@@ -168,17 +171,23 @@ def _make(folder: Path, wanted: Requirements, python: Python, runner: Runner, pi
     shutil.rmtree(venv, ignore_errors=True)
     own = venv / "bin" / "python"
     seed = [str(own), "-I", "-m", "ensurepip", "--default-pip"]
-    installer = _installer(python, own, env, which("uv", runner.env.get("PATH")))
     _run([str(python.base), "-I", "-m", "venv", "--without-pip", str(venv)], env, folder)
+    if wanted.lock:
+        env = {**env, **wanted.lock.environ(venv)}
+        installer, arguments = [str(lock_tool(wanted.lock.tool, runner))], wanted.lock.arguments(own)
+        name = wanted.lock.tool
+    else:
+        installer = _installer(python, own, env, which("uv", runner.env.get("PATH")))
+        arguments, name = wanted.arguments(), "uv" if installer[0].endswith("uv") else "pip"
     with ThreadPoolExecutor(2) as pool:
         seeded = pool.submit(_run, seed, env, folder) if pip or installer[0] == str(own) else None
         if seeded and (installer[0] == str(own) or not wanted):
             seeded.result()
         if wanted:
-            _run([*installer, *wanted.arguments()], env, wanted.base)
+            _run([*installer, *arguments], env, wanted.base)
         if seeded:
             seeded.result()
-    (folder / "ready").write_text("uv" if installer[0].endswith("uv") else "pip")
+    (folder / "ready").write_text(name)
 
 
 def _installer(python: Python, own: Path, env: dict[str, str], uv: str | None) -> list[str]:
@@ -195,9 +204,11 @@ def _run(argv: Sequence[str], env: dict[str, str], where: Path) -> None:
     done = run(argv, env=env, cwd=where, check=False)
     if done.code:
         tail = "\n".join(done.output.strip().splitlines()[-20:])
+        cause, next_step = why(done.output)
         raise DependenciesFailed(
             f"The dependencies cannot be installed: `{' '.join(argv[:5])} …` ended with {done.code}:\n{tail}",
-            next_step="mend the requirements, or check that the package index can be reached",
+            cause=cause,
+            next_step=next_step,
         )
 
 

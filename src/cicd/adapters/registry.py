@@ -119,7 +119,7 @@ class Registry:
                 raise ImageMissing(
                     f"{self.name}@{digest} has no image for {platform}",
                     cause=f"it was built for {', '.join(every) or 'nothing'}",
-                    next_step="build it for this kind of processor too (`platforms:` of ci.yml)",
+                    next_step="build it for this kind of processor too (`platforms:` of build.yml)",
                 )
             inner = read_document(self._content("manifests", one.digest))
             found = self._image(digest, content, inner, str(one.platform or ""))
@@ -300,7 +300,7 @@ def _refusal(answer: Answer, host: str, what: str) -> CicdError:
         return ImageMissing(
             f"{what} is not in the registry",
             cause="it was never pushed there, or was deleted",
-            next_step="push it (ci.yml does), then promote the digest that this gives",
+            next_step="push it (build.yml does), then promote the digest that this gives",
         )
     return RegistryUnavailable(
         f"{host} answers {said} for {what}",

@@ -1,14 +1,13 @@
-"""What a project needs installed: requirement files, or the project itself."""
+"""What a project needs installed: its lock, requirement files, or the project itself."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cicd.adapters.locks import DESCRIPTION, EXTRAS, FILES, Lock, find_lock, read_lock, read_toml
 from cicd.errors import DependenciesFailed
 
-EXTRAS = ("test", "tests", "dev", "testing")
 FOUND_BY_NAME = ("requirements.txt", "requirements-dev.txt")
 NESTED = re.compile(r"(?:-r|--requirement|-c|--constraint)[=\s]*(\S+)")
 LOCAL = re.compile(r"(?:-e\s|--editable|\.|/|file:|\S+\s*@\s*file:)")
@@ -17,7 +16,7 @@ DESCRIPTIONS = ("pyproject.toml", "setup.py", "setup.cfg")
 
 @dataclass(frozen=True)
 class Requirements:
-    """What to install: requirement files, and the project itself (editable, with extras) where it is one.
+    """What to install: a lock, or requirement files and the project itself (editable, with extras) where it is one.
 
     `folder` is where installers run: paths inside requirement files count from there.
     """
@@ -26,13 +25,14 @@ class Requirements:
     project: Path | None = None
     extras: tuple[str, ...] = ()
     folder: Path | None = None
+    lock: Lock | None = None
 
     @property
     def base(self) -> Path:
         return self.folder or self.project or self.files[0].parent
 
     def __bool__(self) -> bool:
-        return bool(self.files or self.project)
+        return bool(self.files or self.project or self.lock)
 
     def arguments(self) -> list[str]:
         """As pip and uv both read them."""
@@ -46,6 +46,8 @@ class Requirements:
 
     def texts(self) -> Iterator[bytes]:
         """All that decides what would be installed: another text, another venv."""
+        if self.lock:
+            yield from self.lock.texts()
         if self.project:
             yield repr((self.project.resolve(), self.extras)).encode()
             yield from _described(self.project)
@@ -59,11 +61,12 @@ def find_requirements(given: str, configured: Sequence[str], folder: Path) -> Re
 
     Args:
         given: the input: files separated by spaces, `none`, or empty.
-        configured: the config's files, used when the input is empty. Without either: requirements.txt and
-            requirements-dev.txt where they are, else the project of pyproject.toml or setup.py with its test extras.
+        configured: the config's files, used when the input is empty. Without either: the lock of uv, Poetry or PDM;
+            else requirements.txt and requirements-dev.txt where they are; else the project of pyproject.toml or
+            setup.py with its test extras.
 
     Raises:
-        DependenciesFailed: a file that was named is not there, or pyproject.toml cannot be read.
+        DependenciesFailed: a file that was named is not there, or pyproject.toml or a lock cannot be read.
     """
     if given.strip() == "none":
         return Requirements()
@@ -76,18 +79,29 @@ def find_requirements(given: str, configured: Sequence[str], folder: Path) -> Re
             cause="the file was not committed, or working-directory is another",
             next_step="mend `requirements`, or say `none` to install nothing",
         )
+    if lock := _named_lock(files) if named else find_lock(folder):
+        return Requirements(folder=folder, lock=lock)
     present = tuple(file for file in files if file.is_file())
     return Requirements(present, folder=folder) if present else _project(folder)
 
 
+def _named_lock(files: Sequence[Path]) -> Lock | None:
+    """Raises DependenciesFailed: a lock says all, so nothing can be named beside it."""
+    locks = [file for file in files if file.name in FILES]
+    if locks and (len(files) > 1 or not (locks[0].parent / DESCRIPTION).is_file()):
+        raise DependenciesFailed(
+            f"{locks[0].name} cannot be installed from",
+            cause="other files are named beside it" if len(files) > 1 else f"there is no {DESCRIPTION} beside it",
+            next_step="name the lock alone, beside its pyproject.toml",
+        )
+    return read_lock(locks[0]) if locks else None
+
+
 def _project(folder: Path) -> Requirements:
-    path = folder / "pyproject.toml"
+    path = folder / DESCRIPTION
     if not path.is_file():
         return Requirements(project=folder if (folder / "setup.py").is_file() else None)
-    try:
-        about = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DependenciesFailed(f"{path} cannot be read: {error}", next_step="mend the file") from error
+    about = read_toml(path)
     if "project" not in about and "build-system" not in about:
         return Requirements()  # settings of tools, nothing to install
     known = about.get("project", {}).get("optional-dependencies", {})

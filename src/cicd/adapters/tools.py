@@ -92,6 +92,16 @@ def scanner_program(program: str, env: Mapping[str, str]) -> Path:
     return _wheels("scanners", "the scanners", env) / "venv" / "bin" / program
 
 
+LOCK_TOOLS = {"uv": "uv", "poetry": "Poetry", "pdm": "PDM"}
+
+
+def lock_tool(tool: str, runner: Runner) -> Path:
+    """uv, Poetry or PDM: the one on PATH, which is the consumer's choice, else from its wheels. Raises ToolMissing."""
+    if on_path := which(tool, runner.env.get("PATH")):
+        return Path(on_path)
+    return _wheels(tool, LOCK_TOOLS[tool], runner.env) / "venv" / "bin" / tool
+
+
 def compose_command(runner: Runner) -> list[str]:
     """How Docker Compose is called on this machine: Docker's plugin, or the program by itself. Raises ToolMissing."""
     path = runner.env.get("PATH")

@@ -18,9 +18,9 @@ ABOUT = """Run a workflow of a repository on this machine with act, against a Lo
   bin/cicd localhub --db hub.db --port 8180 &                 a GitHub of your own
   bin/cicd act .github/workflows/pipeline.yml -C my-repo --hub http://127.0.0.1:8180 --secret-file .secrets
 
-`uses: org/cicd/...@v1` is this checkout. Secrets are read from a dotenv file; GITHUB_TOKEN among them is the token
-for LocalHub. With --print the act command is shown and not run, so that you can run and change it yourself; its files
-are kept in the folder that it names. docs/tutorial.md goes through all of it."""
+`uses: org/cicd/...@v1` is this checkout, whatever the ref. Secrets are read from a dotenv file; GITHUB_TOKEN among them
+is the token for LocalHub. With --print the act command is shown and not run, so that you can run and change it
+yourself; its files are kept in the folder that it names. docs/tutorial.md goes through all of it."""
 
 
 def options() -> argparse.ArgumentParser:
@@ -30,7 +30,13 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("workflow", help="path of the workflow file in the repository")
     parser.add_argument("-C", "--directory", default=".", help="the repository (default: this folder)")
     parser.add_argument("--event", default="push", help="push, workflow_dispatch, … (default: push)")
-    parser.add_argument("--input", action="append", default=[], metavar="NAME=VALUE", help="of a workflow_dispatch")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of a workflow_dispatch, or of a repository_dispatch's payload",
+    )
     parser.add_argument(
         "--hub", default="", metavar="URL", help="a LocalHub (default: none; what asks GitHub then fails)"
     )

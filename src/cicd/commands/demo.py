@@ -15,9 +15,10 @@ from rich.table import Table
 
 from cicd.adapters.act import new_folder
 from cicd.adapters.runner import Runner
-from cicd.adapters.services.job import Job, State
+from cicd.adapters.services.job import Job
 from cicd.adapters.together import interruptible
 from cicd.demo.figures import figures, machine
+from cicd.demo.leaks import leaks
 from cicd.demo.stage import Stage, close_stage, open_stage
 from cicd.demo.story import Story, Told
 from cicd.errors import CicdError, UsageError
@@ -79,15 +80,18 @@ def perform(given: argparse.Namespace, runner: Runner, console: Console, folder:
         console.print(f"{time.monotonic() - started:6.1f} s  {line}", markup=False, style=style(line))
 
     show("starting PostgreSQL, Redis and LocalHub")
-    job = Job(folder / "services", os.getpid(), {"PATH": runner.env.get("PATH", "")}, State())
+    job = Job(folder / "services", os.getpid(), {"PATH": runner.env.get("PATH", "")})
     job.folder.mkdir(mode=0o700)
     job.watch()
     stage = open_stage(folder, runner, job, given.port)
     try:
         show(f"LocalHub answers at {stage.hub.url} (the board: {stage.hub.url}/board)")
         told = Story(stage, runner, show, approve=not given.by_hand).tell()
-        rows = figures(told, time.monotonic() - started, dict(runner.env))
+        leaked = leaks(stage, told)
+        rows = figures(told, leaked, time.monotonic() - started, dict(runner.env))
         finish(given, stage, console, rows, told)
+        for place in leaked:
+            console.print(f"a secret is in {place}", markup=False)
         if given.keep:
             keep(stage, console)
         # Seconds are shown, not judged: machines differ. What must hold anywhere is what was counted.

@@ -140,6 +140,7 @@ class Deployer:
         secrets: list[str],
         reason: str = "",
         *,
+        alert: str = "",
         rehearsal: bool = False,
     ) -> Result:
         """Open the ledger, execute, close the ledger.
@@ -147,6 +148,7 @@ class Deployer:
         Args:
             secrets: values that must not get into any text.
             reason: why, for a rollback.
+            alert: id of the one that asked for the rollback.
             rehearsal: whether the rollback only shows that one could go back.
         """
         payload = Payload(
@@ -159,6 +161,7 @@ class Deployer:
             replaces=plan.replaces.id if plan.replaces else "",
             reason=redact(reason, secrets),
             at=time.time(),
+            alert=alert,
             rehearsal=rehearsal,
         )
         number = self._open(plan, payload)

@@ -96,7 +96,17 @@ class Site:
     ) -> TargetSteps:
         """The steps of a deployment here; `new`, with its settings and layout, is not on the target yet."""
         migrator = MIGRATORS[self.deploy.migrate]
-        return TargetSteps(self.target, self.engine, self.router, migrator, running, new, settings, layout)
+        return TargetSteps(
+            self.target,
+            self.engine,
+            self.router,
+            migrator,
+            running,
+            new,
+            settings,
+            layout,
+            self.runner.env.get("CICD_PROMETHEUS_TOKEN", ""),
+        )
 
     def running(self) -> Running:
         """What runs here: by the journal; the other slot and the services by their programs."""

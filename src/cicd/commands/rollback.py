@@ -12,6 +12,7 @@ from cicd.commands.hold import locked
 from cicd.commands.propose import SHORTEST_SECRET
 from cicd.commands.read import Site, read_config, site_of_target
 from cicd.contract import Rollback
+from cicd.core.alert import attempts_by_alert, require_asked_for, require_first, require_running
 from cicd.core.config import environment_of
 from cicd.core.deployment_summary import plan_markdown
 from cicd.core.ledger import last_healthy, poisoned
@@ -45,6 +46,7 @@ def place_of(inputs: Rollback) -> tuple[str, list[str]]:
 
 def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub | None) -> Result:
     """read → decide → lock → do → record. The gate is the job: going back must not wait for a second look."""
+    require_asked_for(inputs.alert, inputs.if_release, runner.env.get("GITHUB_EVENT_NAME", ""))
     hub, standing = look(hub, site, runner)
     if inputs.dry_run == "true":
         return planned(inputs, site, Deployer(site, runner, hub, standing.ledger))
@@ -54,20 +56,23 @@ def rollback(inputs: Rollback, runner: Runner, site: Site, hub: GitHub | None) -
         deployer.recover()
         catch_up(deployer)
         running = site.running()
+        require_due(inputs, deployer, running)
         plan = propose_rollback(site, inputs.to or choose(deployer, running), running)
-        runner.say(f"Going back because: {inputs.reason or 'no reason given'}")
+        reason = reason_of(inputs)
+        runner.say(f"Going back because: {reason or 'no reason given'}")
         secrets = secrets_of(site, plan)
         for value in secrets:
             if len(value) >= SHORTEST_SECRET:
                 runner.mask(value)
         who = approvers(hub, runner, site.name) if hub else []
-        result = deployer.carry_out(plan, site.steps(running), who, secrets, inputs.reason)
+        result = deployer.carry_out(plan, site.steps(running), who, secrets, reason, alert=inputs.alert)
     return counted(result, hub)
 
 
 def planned(inputs: Rollback, site: Site, deployer: Deployer) -> Result:
     """The answer of a dry run: nothing is touched, not even what a killed run has left."""
     running = site.running()
+    require_due(inputs, deployer, running)
     plan = propose_rollback(site, inputs.to or choose(deployer, running), running)
     return Result(
         decision="planned",
@@ -79,6 +84,17 @@ def planned(inputs: Rollback, site: Site, deployer: Deployer) -> Result:
         },
         summary=plan_markdown(plan),
     )
+
+
+def reason_of(inputs: Rollback) -> str:
+    return inputs.reason or (f"alert {inputs.alert}" if inputs.alert else "")
+
+
+def require_due(inputs: Rollback, deployer: Deployer, running: Running) -> None:
+    """Raises Replaced, AlertAnswered: what was to be left has gone already, or this alert was tried to help."""
+    attempts = attempts_by_alert(deployer.ledger, deployer.site.target.entries(), deployer.site.name)
+    require_first(inputs.alert, attempts, deployer.site.name)
+    require_running(inputs.if_release, running.release, deployer.site.name)
 
 
 AWAY = (GitHubUnavailable, RateLimited)

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cicd.adapters.engines.protocol import Engine
+from cicd.adapters.prometheus import Prometheus
 from cicd.adapters.routers import Router
 from cicd.adapters.routers.log import Mark
 from cicd.adapters.routers.share import Share
 from cicd.adapters.target import Target
+from cicd.commands.conditions import Conditions
 from cicd.commands.watch import BASELINE, Watched, Watcher
 from cicd.core.health import Probe, good, healthy, why_not
 from cicd.core.plan import Running
@@ -25,6 +27,7 @@ class Serving:
 
     Attributes:
         before: what served when it began.
+        prometheus_token: bearer token for the watch's conditions; empty for none.
         switched_at: in the router's log; so the watch sees also the first users.
     """
 
@@ -34,6 +37,7 @@ class Serving:
     before: Running
     clock: Callable[[], float]
     sleep: Callable[[float], None]
+    prometheus_token: str = ""
     switched_at: Sequence[Mark] | None = None
 
     def verify(self, slot: str, record: Record) -> str:
@@ -165,8 +169,24 @@ class Serving:
     def _look(
         self, new: Watched, old: Watched | None, record: Record, since: Sequence[Mark], seconds: float
     ) -> tuple[Judgement, str]:
-        log = self.router.log(since)
-        return Watcher(log, record.deploy.watch, self.clock, self.sleep).watch(new, old, seconds)
+        policy, log = record.deploy.watch, self.router.log(since)
+        if policy.metrics is None:
+            return Watcher(log, policy, self.clock, self.sleep).watch(new, old, seconds)
+        was = self._release_before()
+        prometheus = Prometheus(policy.metrics.url, policy.metrics.within, self.prometheus_token)
+        before = self._names(*was) if was else None
+        with Conditions(policy.metrics, policy.samples, prometheus.ask, self._names(new.slot, record), before) as asked:
+            watcher = Watcher(log, policy, self.clock, self.sleep, asked.checks, asked.gaps)
+            return watcher.watch(new, old, seconds)
+
+    def _names(self, slot: str, record: Record) -> dict[str, str]:
+        """What queries about a release have in them."""
+        return {
+            "slot": slot,
+            "release": record.release.id,
+            "app": self.target.app,
+            "environment": record.environment,
+        }
 
     def _release_before(self) -> tuple[str, Record] | None:
         """Slot and record of what ran when this began."""

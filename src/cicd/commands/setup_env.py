@@ -1,4 +1,4 @@
-"""setup-env: servers, interpreter and dependencies side by side, then the schema.
+"""setup-env: servers, interpreter and dependencies side by side, then the schema and the seed.
 
 Servers of an earlier step of the job for the same project are used again when they have the version and at least the
 settings asked for; otherwise a new, empty one takes their place once it is ready. Another project (another
@@ -10,7 +10,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,21 +22,25 @@ from cicd.adapters.process import Completed, run
 from cicd.adapters.python_env import Python, Venv, ensure_venv, find_python
 from cicd.adapters.requirements import Requirements, find_requirements
 from cicd.adapters.runner import Runner
-from cicd.adapters.services import SERVICES, postgres
+from cicd.adapters.services import SERVICES, postgres, service_of
+from cicd.adapters.services.given import take_given
 from cicd.adapters.services.job import Job, Server
 from cicd.adapters.services.server import check_settings, start
 from cicd.adapters.together import interruptible, together
 from cicd.commands.migrate_check import check_migrations, has_database, schema_of, to_check
+from cicd.commands.seed import load, seeds_of
 from cicd.contract import SetupEnv
 from cicd.core.config import Config, Deploy
 from cicd.core.config_rules import parse_config
-from cicd.core.markdown import inline
+from cicd.core.given_services import Given, given_server
 from cicd.core.results import Result
 from cicd.core.services import Wanted, wanted_services, will_do
+from cicd.core.setup_summary import summary
 from cicd.errors import ConfigError, MigrationFailed, UsageError
 
 ALEMBIC = "alembic"
 MIGRATION_LIMIT = 1800.0  # seconds
+ORIGINS = {"path": "this machine", "wheel": "the wheel", "command": "its command", "container": "its image"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Plan:
         folder: the project's.
         schema: how the config says that the schema is migrated; None when `migrate` is another command.
         check: what to try up, down and up again: `all`, what a commit does not have, or empty for nothing.
+        given: service containers of the job, by the name of the server whose place they may have.
+        seeds: files of SQL and commands, loaded after the migrations.
     """
 
     servers: list[Wanted]
@@ -60,12 +66,14 @@ class Plan:
     folder: Path
     schema: Deploy | None = None
     check: str = ""
+    given: Mapping[str, Given] = field(default_factory=dict)
+    seeds: Sequence[str] = ()
 
 
 def main(inputs: SetupEnv, runner: Runner) -> Result:
     """Bring up what the project needs and export how to reach it."""
     with interruptible():
-        plan = decide(inputs, read_optional_config(inputs))
+        plan = decide(inputs, read_optional_config(inputs), runner.env if runner.is_actions else {})
         with Job.opened(runner, plan.folder) as job:
             return bring_up(plan, job, runner, start)
 
@@ -82,16 +90,19 @@ def read_optional_config(inputs: SetupEnv) -> Config | None:
         raise ConfigError(f"There is no {path}", cause=asked, next_step="add the file, or mend the inputs") from None
 
 
-def decide(inputs: SetupEnv, config: Config | None) -> Plan:
-    """What inputs and config ask for, inputs first. Raises UsageError, ConfigError, DependenciesFailed."""
+def decide(inputs: SetupEnv, config: Config | None, env: Mapping[str, str] | None = None) -> Plan:
+    """What inputs and config ask for, inputs first. Raises UsageError, ConfigError, DependenciesFailed.
+
+    Args:
+        env: the job's variables, which may name service containers. On a terminal nobody has such, and what is named
+            there is not made to be tested with.
+    """
     folder = Path(inputs.working_directory)
     if not folder.is_dir():
         raise UsageError(
             f"working-directory: there is no folder `{folder}`", next_step="check the repository out first"
         )
-    servers = wanted_services(
-        config, suite=inputs.suite, services=inputs.services, settings=inputs.settings, known=SERVICES
-    )
+    servers = wanted_services(config, suite=inputs.suite, services=inputs.services, settings=inputs.settings)
     for wanted in servers:
         check_settings(wanted)
     requirements = find_requirements(inputs.requirements, config.requirements if config else [], folder)
@@ -99,7 +110,14 @@ def decide(inputs: SetupEnv, config: Config | None) -> Plan:
     migrate = migration(inputs.migrate, config, servers)
     schema = schema_of(migrate, config)
     check = to_check(inputs.migrate_check, schema, servers)
-    return Plan(servers, python, requirements, migrate, folder.resolve(), schema, check)
+    given = {
+        wanted.name: found
+        for wanted in servers
+        if (found := given_server(wanted, service_of(wanted).PORT, inputs.service_containers, env or {}))
+    }
+    configured = config.seed if config else []
+    seeds = seeds_of(inputs.seed, configured, folder, has_database=has_database(servers))
+    return Plan(servers, python, requirements, migrate, folder.resolve(), schema, check, given, seeds)
 
 
 def migration(given: str, config: Config | None, servers: Sequence[Wanted]) -> list[str]:
@@ -122,7 +140,7 @@ def bring_up(plan: Plan, job: Job, runner: Runner, start_server: Callable[..., S
     stopping, kept = threading.Event(), _reusable(plan, job)
     earlier = {server.process for server in job.state.servers}
     tasks: dict[str, Callable[[], Any]] = {
-        wanted.name: partial(_started, start_server, wanted, job, runner, stopping)
+        wanted.name: partial(_started, start_server, wanted, plan, job, runner, stopping)
         for wanted in plan.servers
         if wanted.name not in kept
     }
@@ -135,19 +153,21 @@ def bring_up(plan: Plan, job: Job, runner: Runner, start_server: Callable[..., S
         venv: Venv | Python = done.pop("python")
         for server in kept.values():
             runner.mask(server.password)
-            runner.say(f"{server.name} {_dotted(server)} runs already, on port {server.port}: used again")
+            runner.say(f"{_named(server)} runs already, on port {server.port}: used again")
         servers = {wanted.name: kept.get(wanted.name) or done[wanted.name] for wanted in plan.servers}
         for server in replaced:
-            runner.say(f"{server.name} {_dotted(server)} had other settings or another version: its place is taken")
+            runner.say(f"{_named(server)} had other settings or another version: its place is taken")
             job.remove(server)
         migrated = _migrate(plan, servers, venv, runner)
+        env = _project_env(servers, venv, runner)
+        seeded = load(plan.seeds, plan.folder, env, partial(_in_project, plan), job, runner)
     except BaseException:
         for server in [server for server in job.state.servers if server.process not in earlier]:
             job.remove(server)
         job.close_if_empty()
         raise
     _export(servers, venv, runner)
-    return _report(plan, servers, set(kept), venv, migrated, job, runner)
+    return _report(plan, servers, set(kept), venv, {"migrated": migrated, "seeded": seeded}, job, runner)
 
 
 def _reusable(plan: Plan, job: Job) -> dict[str, Server]:
@@ -156,16 +176,21 @@ def _reusable(plan: Plan, job: Job) -> dict[str, Server]:
     return {
         wanted.name: running[wanted.name]
         for wanted in plan.servers
-        if wanted.name in running and will_do(wanted, running[wanted.name].version, running[wanted.name].settings)
+        if wanted.name in running and will_do(wanted, running[wanted.name].version, running[wanted.name].wanted)
     }
 
 
 def _started(
-    start_server: Callable[..., Server], wanted: Wanted, job: Job, runner: Runner, stopping: threading.Event
+    start_server: Callable[..., Server], wanted: Wanted, plan: Plan, job: Job, runner: Runner, stopping: threading.Event
 ) -> Server:
+    """From the quickest source: one that is there already is not started."""
+    given = plan.given.get(wanted.name)
+    there = take_given(wanted, given, plan.folder, runner, stopping) if given else None
+    if there:
+        runner.say(f"{_named(there)} is there already, on {there.host}:{there.port}: the job's service container")
+        return there
     server = start_server(wanted, job, runner, stopping)
-    origin = "this machine" if server.source == "path" else "the wheel"
-    runner.say(f"{server.name} {_dotted(server)} from {origin}: ready in {server.seconds:.2f} s, port {server.port}")
+    runner.say(f"{_named(server)} from {ORIGINS[server.source]}: ready in {server.seconds:.2f} s, port {server.port}")
     return server
 
 
@@ -217,7 +242,7 @@ def _in_project(plan: Plan, env: Mapping[str, str], argv: Sequence[str]) -> Comp
 
 def _project_env(servers: Mapping[str, Server], venv: Venv | Python, runner: Runner) -> dict[str, str]:
     """What the job's later steps will have."""
-    urls = {SERVICES[name].VARIABLE: server.url for name, server in servers.items()}
+    urls = {name: value for server in servers.values() for name, value in server.variables.items()}
     path = f"{_interpreter(venv).parent}{os.pathsep}{runner.env.get('PATH', '')}"
     return {"PGSSLMODE": "disable", **runner.env, **urls, "PATH": path}  # our server has no TLS; Go's driver demands it
 
@@ -227,8 +252,9 @@ def _interpreter(venv: Venv | Python) -> Path:
 
 
 def _export(servers: Mapping[str, Server], venv: Venv | Python, runner: Runner) -> None:
-    for name, server in servers.items():
-        runner.export(SERVICES[name].VARIABLE, server.url)
+    for server in servers.values():
+        for name, value in server.variables.items():
+            runner.export(name, value)
     if isinstance(venv, Venv):
         runner.add_path(venv.python.parent)
 
@@ -238,7 +264,7 @@ def _report(
     servers: Mapping[str, Server],
     kept: set[str],
     venv: Venv | Python,
-    migrated: dict[str, Any],
+    database: dict[str, Any],
     job: Job,
     runner: Runner,
 ) -> Result:
@@ -261,13 +287,14 @@ def _report(
             "reused": venv.reused if isinstance(venv, Venv) else True,
             "installer": venv.installer if isinstance(venv, Venv) else "",
         },
-        "migrated": migrated,
+        **database,
     }
-    outputs = {f"{SERVICES[name].VARIABLE.lower().replace('_', '-')}": server.url for name, server in servers.items()}
-    ready = ", ".join(f"{name} {_dotted(server)}" for name, server in servers.items()) or "no service"
+    known = {name: server for name, server in servers.items() if name in SERVICES}
+    outputs = {SERVICES[name].VARIABLE.lower().replace("_", "-"): server.url for name, server in known.items()}
+    ready = ", ".join(map(_named, servers.values())) or "no service"
     ends = f" They end with process {job.owner}, or by `kill {job.state.watcher[0]}`." if servers else ""
     return Result(
-        decision="done" if servers or made or migrated else "nothing-to-do",
+        decision="done" if servers or made or any(database.values()) else "nothing-to-do",
         message=f"Ready: {ready}, Python {venv.version}." + ("" if runner.is_actions else ends),
         outputs={**outputs, "python": str(_interpreter(venv))},
         data=data,
@@ -275,23 +302,10 @@ def _report(
     )
 
 
-def summary(data: Mapping[str, Any]) -> str:
-    """The result as a table for the job's summary; never with a URL, for a password is in it."""
-    lines = ["### setup-env", "", "| what | version | from | ready in |", "| --- | --- | --- | ---: |"]
-    for name, about in data["services"].items():
-        took = "used again" if about["reused"] else f"{about['seconds']:.2f} s"
-        lines.append(f"| {name} | {about['version']} | {about['source']}, port {about['port']} | {took} |")
-    python = data["python"]
-    took = "used again" if python["reused"] else f"{python['seconds']:.1f} s"
-    lines.append(f"| Python | {python['version']} | {python['installer'] or 'as it is'} | {took} |")
-    if migrated := data["migrated"]:
-        revision = inline(migrated["revision"]) or "-"
-        lines.append(f"| schema | {revision} | {inline(migrated['command'])} | {migrated['seconds']:.1f} s |")
-        if "both_ways" in migrated:
-            tried, rest = (inline(", ".join(migrated[name])) or "none" for name in ("both_ways", "up_only"))
-            lines += ["", f"Migrations tried up, down and up again: {tried}; up only: {rest}."]
-    return "\n".join(lines)
-
-
 def _dotted(server: Server) -> str:
-    return ".".join(map(str, server.version))
+    """Its version; where it does not tell, the one that was asked for."""
+    return ".".join(map(str, server.version)) or server.asked
+
+
+def _named(server: Server) -> str:
+    return f"{server.name} {_dotted(server)}".strip()

@@ -27,6 +27,7 @@ class TargetSteps:
         new: the record to lay out, for a promotion; others are read from the target.
         new_settings: all settings of `new`, secrets included.
         new_layout: how `new` runs.
+        prometheus_token: bearer token for the watch's conditions; empty for none.
     """
 
     target: Target
@@ -37,11 +38,13 @@ class TargetSteps:
     new: Record | None = None
     new_settings: Mapping[str, str] | None = None
     new_layout: Layout = Layout()  # noqa: RUF009 - frozen
+    prometheus_token: str = ""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        self.serving = Serving(self.target, self.engine, self.router, self.before_running, self.clock, self.sleep)
+        by = (self.clock, self.sleep, self.prometheus_token)
+        self.serving = Serving(self.target, self.engine, self.router, self.before_running, *by)
 
     def record(self, release_id: str) -> Record:
         if self.new and self.new.release.id == release_id:

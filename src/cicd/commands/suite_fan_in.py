@@ -64,7 +64,14 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
             runner.annotate("warning", str(error), title="cicd")
     result = report(verdicts, history)
     outputs = told(
-        report_of(verdicts, history, asked, directory_of(inputs, runner), _marks(verdicts, inputs, runner)),
+        report_of(
+            verdicts,
+            history,
+            asked,
+            directory_of(inputs, runner),
+            _marks(verdicts, inputs, runner),
+            inputs.variant,
+        ),
         [one for suite in plan.suites for one in left.junits(suite)],
         together(lines for suite in plan.suites for lines in left.lines(suite)[0].values()),
         inputs,

@@ -20,7 +20,7 @@ from cicd.core.proof import look_up
 from cicd.core.pytest_command import INI_FILES, parse_command
 from cicd.core.release import digest
 from cicd.core.results import Result
-from cicd.core.shards import Choice, assign, choose_shards, seconds_of
+from cicd.core.shards import Choice, assign, choose_shards, longest_of, seconds_of
 from cicd.core.suite_files import files_of
 from cicd.core.suite_plan import RunPlan, SuitePlan, plan_text
 from cicd.errors import UsageError
@@ -129,7 +129,7 @@ def _choice(suite: Suite, times: Mapping[str, FileTimes], fixed: float) -> Choic
     if suite.shards != "auto":
         return None
     work = sum(seconds_of(one) for one in times.values())
-    longest = max((max(one.tests.values(), default=0.0) + one.fixtures for one in times.values()), default=0.0)
+    longest = max(map(longest_of, times.values()), default=0.0)
     return choose_shards(work, longest, fixed + JOB, suite.target)
 
 

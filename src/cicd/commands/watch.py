@@ -1,11 +1,11 @@
-"""Watching a release: the router's log and probes of our own, until core/watch.py says what to make of them."""
+"""Watching a release: router log, probes of our own, and what else is measured, until core/watch.py judges them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cicd.adapters.routers.log import Log
 from cicd.core.config import Watch
-from cicd.core.watch import Answer, Judgement, Seen, Traffic, judge
+from cicd.core.watch import Answer, Check, Judgement, Seen, Traffic, judge
 
 INTERVAL = 0.2  # seconds between two looks
 BESIDE = 1.0  # seconds between two looks at what runs beside the slot, which take longer
@@ -34,12 +34,18 @@ class Watcher:
     """Looks at a new slot and the old one, which is its baseline, side by side.
 
     Our own probes ask both at the same moments: what breaks both, such as their database, is not the new one's fault.
+
+    Attributes:
+        checks: what others have measured by now.
+        gaps: what they could not, and why.
     """
 
     log: Log
     policy: Watch
     clock: Callable[[], float]
     sleep: Callable[[float], None]
+    checks: Callable[[], Sequence[Check]] = list
+    gaps: Callable[[], Sequence[str]] = list
 
     def watch(self, new: Watched, old: Watched | None, seconds: float) -> tuple[Judgement, str]:
         """Look until the verdict is clear, at most so long, and give it with its counts.
@@ -55,10 +61,11 @@ class Watcher:
             own = {each.slot: seen[each.slot].own.plus_own(each.ask()) for each in slots}
             users = [answer for answer in self.log.read() if not answer.own]
             for slot in seen:
-                more = (answer for answer in users if answer.slot == slot and slot in live)
-                seen[slot] = Seen(seen[slot].users.plus(more), own[slot])
+                answers = (answer for answer in users if answer.slot == slot and slot in live)
+                seen[slot] = Seen(seen[slot].users.plus(answers), own[slot])
             baseline = seen[old.slot] if old else nothing
-            judgement, why = judge(seen[new.slot], baseline, self.policy, self.clock() - started, seconds)
+            more = self.checks()
+            judgement, why = judge(seen[new.slot], baseline, self.policy, self.clock() - started, seconds, more)
             if judgement == "failed":
                 return judgement, why
             if judgement != "go-on" or self.clock() - looked >= BESIDE:
@@ -66,5 +73,5 @@ class Watcher:
                 if crashed := new.beside():
                     return "failed", crashed
             if judgement != "go-on":
-                return judgement, why
+                return judgement, "; ".join([why, *self.gaps()])
             self.sleep(INTERVAL)

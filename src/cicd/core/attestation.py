@@ -162,7 +162,7 @@ def refusal(demand: Demand, why: str) -> NotAttested:
     return NotAttested(
         f"Nothing proves that {demand.digest[:19]}… was built from {demand.repository}{signer}: {why}",
         cause="it was built elsewhere or by hand, another workflow attested it, or `deploy.attestation` names another",
-        next_step="build it with ci.yml, which attests it, and promote the digest that this gives; "
+        next_step="build it with build.yml, which attests it, and promote the digest that this gives; "
         "`gh attestation verify` shows an image's proofs",
     )
 

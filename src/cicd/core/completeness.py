@@ -46,11 +46,12 @@ class Incomplete(msgspec.Struct, frozen=True):
 
 
 class FileTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of one file: each test's, its fixtures of module and class scope, its import and collection."""
+    """Seconds of one file: each test's, its module's fixtures, those of each class (by id), import and collection."""
 
     tests: dict[str, float]
     fixtures: float = 0.0
     collect: float = 0.0
+    classes: dict[str, float] = {}
 
 
 class Whole(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,17 +207,21 @@ def _lost(chosen: Sequence[Receipt], collected: Mapping[str, int]) -> Iterator[G
             what = f"Shard {one.shard} both kept and left {_tests(sorted(both))}"
             yield _gap(one, "tests-differ", what, AGAIN)
     shared = {file for one in chosen for file, owner in one.seen.items() if owner == 0}
-    views = {one.shard: _view(one, shared) for one in chosen if one.seen}
-    every = set().union(*views.values()) if views else set()
+    views = {one.shard: _views(one, shared) for one in chosen}
     for shard, view in views.items():
-        if unseen := sorted(every - view - set(lost)):
+        every = {test for other in views.values() for file in view for test in other.get(file, ())}
+        if unseen := sorted(every - set().union(*view.values()) - set(lost)):
             what = f"Shard {shard} did not find {_tests(unseen)}, and other shards did, in the same file"
             yield Gap(reason="tests-differ", what=what, next_step=SAME, shard=shard)
 
 
-def _view(one: Receipt, shared: set[str]) -> set[str]:
-    """All ids that a shard found in the files that are split."""
-    return {test for test in (*one.collected, *one.others) if file_of(test, shared)} if shared else set()
+def _views(one: Receipt, shared: set[str]) -> dict[str, set[str]]:
+    """All ids that a shard found in the files that are split and of which it has a part."""
+    found: dict[str, set[str]] = {}
+    for test in (*one.collected, *one.others) if shared else ():
+        if file := file_of(test, shared):
+            found.setdefault(file, set()).add(test)
+    return found
 
 
 def _owner(test: str, seen: Mapping[str, int]) -> int:
@@ -252,16 +257,21 @@ def _times(chosen: Sequence[Receipt]) -> dict[str, FileTimes]:
         for test, ran in one.ran.items():
             tests.setdefault(file_of(test, one.seen), {})[test] = ran.seconds
         for file, found in one.files.items():
-            known = beside.get(file, FileSeconds())
-            most = FileSeconds(collect=max(known.collect, found.collect), fixtures=max(known.fixtures, found.fixtures))
-            beside[file] = most
+            beside[file] = _most(beside.get(file, FileSeconds()), found)
     return {
-        file: FileTimes(tests=found, fixtures=beside.get(file, NONE).fixtures, collect=beside.get(file, NONE).collect)
+        file: FileTimes(tests=found, **msgspec.structs.asdict(beside.get(file, FileSeconds())))
         for file, found in sorted(tests.items())
     }
 
 
-NONE = FileSeconds()
+def _most(one: FileSeconds, other: FileSeconds) -> FileSeconds:
+    """The longer of each."""
+    names = {**one.classes, **other.classes}
+    return FileSeconds(
+        collect=max(one.collect, other.collect),
+        fixtures=max(one.fixtures, other.fixtures),
+        classes={name: max(one.classes.get(name, 0.0), other.classes.get(name, 0.0)) for name in names},
+    )
 
 
 def _said(one: Receipt) -> Iterator[str]:

@@ -15,6 +15,7 @@ NAME = "^[a-z0-9][a-z0-9-]{0,39}$"
 HOST = r"^(local|ssh://([^@:/\s]+@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?)$"
 REPOSITORY = r"^(([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._/-]*)?$"
 Name = Annotated[str, msgspec.Meta(pattern=NAME)]
+Variable = Annotated[str, msgspec.Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Setting = str | int | float | bool
@@ -25,10 +26,27 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 
 class Service(_Section, frozen=True):
-    """A server that tests or the application need. `settings` are the server's own, by their own names."""
+    """A server that tests or the application need. `settings` are the server's own, by their own names.
+
+    postgres, redis and rabbitmq are known by name. Any other is described: `command` starts it on the runner, in the
+    project's folder; or `image` is run by Docker, listens on its own `port`, and `command` are its arguments. `ready`
+    says when it answers: `tcp`, a URL (`http://{host}:{port}/health` answers with a 2xx status), or a command that ends
+    with 0, all `within` a time. `env` is what it gets, `exports` are the variables that the job's later steps get.
+
+    In these texts `{host}`, `{port}`, `{name}`, `{version}`, `{data}` (a folder of its own, not with `image`) and
+    `{password}` (made up for it) are filled in. A password is not, in `command` and `ready`: all can read a command
+    line, so it goes by `env`. A known one with an `image` comes from that image; its `exports` may also have `{url}`.
+    """
 
     version: str = ""
     settings: dict[str, Setting] = {}
+    command: str = ""
+    image: str = ""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    ready: str = ""
+    within: Duration = 60
+    env: dict[Variable, str] = {}
+    exports: dict[Variable, str] = {}
 
 
 class Suite(_Section, frozen=True):
@@ -85,8 +103,39 @@ class Health(_Section, frozen=True):
     release_header: str = ""
 
 
+class Condition(_Section, frozen=True):
+    """What Prometheus must tell of a release.
+
+    Either a share: `bad` and `of` are queries for counts, and at most `share` of these may be bad; it is judged like
+    the requests of the router's log, on `samples` at least. Or a value: `value` is a query for it, which is not above
+    `most` nor below `least` for as long as `lasts`. In queries `$slot`, `$release`, `$app` and `$environment` are
+    those of the release, `$window` is the time since it got its users. The same is asked for the release before, over
+    the ten minutes before: what that did as well does not fail this one.
+    """
+
+    bad: str = ""
+    of: str = ""
+    share: Percent | None = None
+    value: str = ""
+    most: float | None = None
+    least: float | None = None
+    lasts: Duration = 30
+
+
+class Metrics(_Section, frozen=True):
+    """Prometheus at `url`, asked for each of `conditions`, by name.
+
+    An answer that takes longer than `within`, or does not come, is told and is no fault of the release. A bearer token
+    is taken from `CICD_PROMETHEUS_TOKEN`.
+    """
+
+    url: Annotated[str, msgspec.Meta(pattern="^https?://[^@?#]+$")]
+    conditions: dict[Name, Condition]
+    within: Duration = 5
+
+
 class Watch(_Section, frozen=True):
-    """What a release must show under traffic `for` a while, by the router's log.
+    """What a release must show under traffic `for` a while, by the router's log, and by `metrics` of Prometheus.
 
     At most `error-rate` of its requests fail. With `p95`, at least 95% take no longer; with `slower`, its p95 is at
     most so much above that of the release before. Nothing is judged on less than `samples` requests. A release that
@@ -98,6 +147,7 @@ class Watch(_Section, frozen=True):
     p95: Duration | None = None
     slower: Percent | None = None
     samples: Positive = 20
+    metrics: Metrics | None = None
 
 
 class Canary(_Section, frozen=True):
@@ -234,7 +284,9 @@ class Environment(_Section, frozen=True):
 class Config(_Section, frozen=True):
     """The consumer's file. `image` is the repository of the application's images, without tag, for engine `compose`.
 
-    `quarantine` names tests that may fail until a day.
+    `requirements` are requirement files, or the lock of uv, Poetry or PDM; left out: what is found. `seed` is loaded
+    after the migrations, for tests: files of SQL for PostgreSQL, and commands. `quarantine` names tests that may fail
+    until a day.
     """
 
     version: Literal[1]
@@ -243,6 +295,7 @@ class Config(_Section, frozen=True):
     python: str = ""
     requirements: list[str] = []
     services: dict[str, Service | None] = {}
+    seed: list[str] = []
     suites: dict[Name, Suite] = {}
     gates: Gates = Gates()
     quarantine: list[Quarantined] = []

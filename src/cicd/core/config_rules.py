@@ -5,10 +5,11 @@ import shlex
 from collections.abc import Sequence
 from datetime import date
 
-from cicd.core.config import Config, Deploy
+from cicd.core.config import Condition, Config, Deploy
 from cicd.core.freeze import problem as freeze_problem
 from cicd.core.reading import convert, located
 from cicd.core.security_gate import exception_problem
+from cicd.core.service_texts import problems as service_problems
 from cicd.errors import ConfigError
 
 
@@ -27,6 +28,7 @@ def parse_config(text: str, path: str) -> Config:
         *_order_problems(config),
         *_port_problems(config),
         *_reference_problems(config),
+        *(one for name, service in config.services.items() if service for one in service_problems(name, service)),
         *_freeze_problems(config),
         *_quarantine_problems(config),
         *_regression_problems(config),
@@ -36,6 +38,7 @@ def parse_config(text: str, path: str) -> Config:
         *_settings_problems(config),
         *_migration_problems(config),
         *_canary_problems(config),
+        *_condition_problems(config),
     ]
     if problems:
         where = located(text, path, problems[0].partition(": ")[0])
@@ -272,3 +275,26 @@ def _canary_problems(config: Config) -> list[str]:
         for path, canary in given.items()
         if canary and canary.share != 0 and not 0.01 <= canary.share <= 99.99
     ]
+
+
+def _condition_problems(config: Config) -> list[str]:
+    """A condition is a share or a value, and has a limit."""
+    policies = {f"environments.{name}.watch": each.watch for name, each in config.environments.items()}
+    if config.deploy:
+        policies["deploy.watch"] = config.deploy.watch
+    problems = []
+    for where, policy in policies.items():
+        for name, condition in (policy.metrics.conditions if policy and policy.metrics else {}).items():
+            if problem := _condition_problem(condition):
+                problems.append(f"{where}.metrics.conditions.{name}: {problem}")
+    return problems
+
+
+def _condition_problem(condition: Condition) -> str:
+    share = [bool(condition.bad), bool(condition.of), condition.share is not None]
+    value = [bool(condition.value), condition.most is not None or condition.least is not None]
+    if all(share) and not any(value):
+        return ""
+    if all(value) and not any(share):
+        return ""
+    return "wants either `bad`, `of` and `share`, or `value` with `most` or `least`"

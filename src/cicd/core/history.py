@@ -11,6 +11,7 @@ import msgspec
 from cicd.core.completeness import FileTimes
 from cicd.core.flaky import Rates, counted_in
 from cicd.core.proof import Proof, with_proof
+from cicd.core.shards import seconds_of
 from cicd.core.suite import Outcome
 from cicd.core.suite_verdict import SuiteVerdict
 
@@ -99,7 +100,7 @@ def learned(
     suite = known
     if whole:
         kept = {file: times for file, times in known.times.items() if file in whole.times or verdict.error}
-        tests = sum(sum(times.tests.values()) + times.fixtures + times.collect for times in whole.times.values())
+        tests = sum(seconds_of(times) for times in whole.times.values())
         fixed = max(0.0, (verdict.work - tests) / max(1, len(verdict.shards)))
         suite = msgspec.structs.replace(
             suite, times={**kept, **whole.times}, fixed=fixed, rates=counted_in(known.rates, verdict.flaky)

@@ -37,6 +37,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
         replaces: id of the release that ran before.
         reason: why, for a rollback.
         at: when it began, in seconds since 1970: GitHub knows only when it was told.
+        alert: id of the alert that asked for a rollback; empty: none did.
         rehearsal: whether a rollback only shows that one could go back, and says nothing against what it leaves.
     """
 
@@ -50,6 +51,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
     replaces: str = ""
     reason: str = ""
     at: float = 0.0
+    alert: str = ""
     rehearsal: bool = False
 
 

@@ -88,7 +88,8 @@ def comment(
     foot = " · ".join(told)
     page = Page(LONGEST - 1 - len(foot.encode()) - 2)
     page.add(first_line)
-    page.add(f"### {'✅' if report.green and ended_well else '❌'} {inline(headline(report), 300)}")
+    variant = f"{inline(report.variant, 100)}: " if report.variant else ""
+    page.add(f"### {'✅' if report.green and ended_well else '❌'} {variant}{inline(headline(report), 300)}")
     if report.green and not ended_well:
         page.add(NOT_BELIEVED)
     suites, remarks = figures_table(page, report), paragraphs(page, report)

@@ -43,10 +43,11 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class FileSeconds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a file costs beside its tests: its import and collection; its fixtures of module and class scope."""
+    """What a file costs beside its tests: its import and collection; its module's fixtures, those of classes by id."""
 
     collect: Seconds = 0.0
     fixtures: Seconds = 0.0
+    classes: Annotated[dict[Name, Seconds], msgspec.Meta(max_length=MOST)] = {}
 
 
 class ShardSeconds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

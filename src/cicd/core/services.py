@@ -5,7 +5,10 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from cicd.core.config import Config, Service, Setting, suite_of
+from cicd.core.service_texts import KNOWN
 from cicd.errors import CicdError, ConfigError, UsageError
 
 VERSION = re.compile(r"\d+(\.\d+){0,2}")
@@ -16,11 +19,20 @@ RUNNERS = frozenset({"Runner.Worker", "act", "act_runner", "forgejo-runner"})
 
 @dataclass(frozen=True)
 class Wanted:
-    """A server to bring up. An empty version is any; settings are the server's own, by their own names."""
+    """A server to bring up. An empty version is any; settings are the server's own, by their own names.
+
+    `about` is how the config describes it, without version and settings.
+    """
 
     name: str
     version: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    about: Service = field(default_factory=Service)
+
+    @property
+    def is_described(self) -> bool:
+        """Whether the config says how it is run."""
+        return bool(self.about.command or self.about.image)
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}".strip()
@@ -35,7 +47,7 @@ class Ancestor:
 
 
 def wanted_services(
-    config: Config | None, *, suite: str, services: str, settings: str, known: Collection[str]
+    config: Config | None, *, suite: str, services: str, settings: str, known: Collection[str] = KNOWN
 ) -> list[Wanted]:
     """The servers to bring up, in the order in which they were named.
 
@@ -47,23 +59,27 @@ def wanted_services(
         suite: name of a suite of the config, or empty.
         services: `name` or `name:version`, separated by spaces or commas.
         settings: lines of `service.name=value`.
-        known: names of the services that can be started.
+        known: names of the services that can be started without being described.
 
     Raises:
         UsageError, ConfigError, UnknownSuite: a name or value that cannot be.
     """
-    configured = config.services if config else {}
-    named = _named(services, known) or dict.fromkeys(_from_config(config, suite), "")
+    configured = {name: service or Service() for name, service in config.services.items()} if config else {}
+    described = [name for name, service in configured.items() if service.command or service.image]
+    startable = [*known, *(name for name in described if name not in known)]
+    named = _named(services, startable, described) or dict.fromkeys(_from_config(config, suite), "")
     for name in named:
-        if name not in known:
-            raise _unknown(name, known, ConfigError, f"services.{name}: ")
+        if name not in startable:
+            raise _unknown(name, startable, ConfigError, f"services.{name}: ")
     more = _setting_lines(settings, list(named))
     wanted = []
     for name, version in named.items():
         own = configured.get(name) or Service()
-        _check_version(own.version, f"services.{name}.version", ConfigError)
+        if name not in described:
+            _check_version(own.version, f"services.{name}.version", ConfigError)
         both = {**_texts(name, own.settings), **more.get(name, {})}
-        wanted.append(Wanted(name, version or own.version, both))
+        about = msgspec.structs.replace(own, version="", settings={})
+        wanted.append(Wanted(name, version or own.version, both, about))
     return wanted
 
 
@@ -73,8 +89,8 @@ def _from_config(config: Config | None, suite: str) -> list[str]:
     return list(suite_of(config, suite).needs if suite else config.services)
 
 
-def _named(text: str, known: Collection[str]) -> dict[str, str]:
-    """`postgres:18 redis` → {postgres: "18", redis: ""}."""
+def _named(text: str, known: Collection[str], described: Collection[str]) -> dict[str, str]:
+    """`postgres:18 redis` → {postgres: "18", redis: ""}. The version of a described one is any text: a tag, mostly."""
     named: dict[str, str] = {}
     for word in text.replace(",", " ").split():
         name, _, version = word.partition(":")
@@ -82,14 +98,15 @@ def _named(text: str, known: Collection[str]) -> dict[str, str]:
             raise _unknown(name, known, UsageError, "services: ")
         if name in named:
             raise UsageError(f"services: `{name}` is named twice", next_step="name each service once")
-        _check_version(version, f"services: `{word}`", UsageError)
+        if name not in described:
+            _check_version(version, f"services: `{word}`", UsageError)
         named[name] = version
     return named
 
 
 def _unknown(name: str, known: Collection[str], kind: type[CicdError], where: str) -> CicdError:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"write `{close[0]}`" if close else "start others as service containers of the job"
+    hint = f"write `{close[0]}`" if close else f"describe `{name}` in the config, by its `command` or `image`"
     return kind(
         f"{where}there is no service `{name}`",
         cause=f"setup-env starts {', '.join(known)}",
@@ -138,9 +155,17 @@ def satisfies(asked: str, version: Sequence[int]) -> bool:
     return tuple(version[: len(numbers)]) == numbers
 
 
-def will_do(wanted: Wanted, version: Sequence[int], settings: Mapping[str, str]) -> bool:
-    """Whether a running server can be used again: the version asked for, and at least the settings asked for."""
-    return satisfies(wanted.version, version) and wanted.settings.items() <= settings.items()
+def will_do(wanted: Wanted, version: Sequence[int], running: Wanted) -> bool:
+    """Whether a running server can be used again.
+
+    It must have the version asked for, at least the settings asked for, and be described in the same words.
+
+    Args:
+        version: that it says it has; empty where it does not tell.
+        running: what was asked for when it was started.
+    """
+    same = satisfies(wanted.version, version) if version else wanted.version == running.version
+    return same and wanted.about == running.about and wanted.settings.items() <= running.settings.items()
 
 
 def job_process(ancestors: Sequence[Ancestor], session_leader: int) -> int:

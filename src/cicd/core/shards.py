@@ -17,6 +17,7 @@ from cicd.core.completeness import FileTimes
 
 MOST = 256  # jobs of a matrix: https://docs.github.com/en/actions/reference/limits
 ROUNDS = 500  # of moves and swaps
+ROOMS = (1.0, 1.1, 1.25, 1.5)  # shares that a part of a file may have: fewer parts pay its import less often
 UNKNOWN = 1.0  # weight of a file where nothing at all is known
 
 
@@ -63,10 +64,9 @@ def assign(files: Iterable[str], known: Mapping[str, FileTimes], shards: int) ->
         known: times of files, of earlier runs; of others, too.
     """
     weights = weigh(files, known)
-    budget = sum(weights.values()) / shards
-    items = [item for file in weights for item in _items(file, weights[file], known.get(file), budget)]
-    floor = max([sum(item.seconds for item in items) / shards, *(item.seconds for item in items)], default=0.0)
-    bins = _even_out(_longest_first(items, shards), floor)
+    share = sum(weights.values()) / shards
+    plans = [_packed(weights, known, shards, share * room) for room in ROOMS]
+    floor, bins = min(plans, key=lambda plan: max(map(_load, plan[1])))
     whole, split = dict[str, int](), dict[str, dict[str, int]]()
     for number, held in enumerate(bins, 1):
         for item in held:
@@ -74,8 +74,21 @@ def assign(files: Iterable[str], known: Mapping[str, FileTimes], shards: int) ->
                 split.setdefault(item.file, {}).update(dict.fromkeys(item.tests, number))
             else:
                 whole[item.file] = number
-    loads = [sum(item.seconds for item in held) for held in bins]
+    loads = [_load(held) for held in bins]
     return Assignment(shards=shards, files=dict(sorted(whole.items())), split=split, loads=loads, floor=floor)
+
+
+def _packed(
+    weights: Mapping[str, float], known: Mapping[str, FileTimes], shards: int, budget: float
+) -> tuple[float, list[list[_Item]]]:
+    """Files in shards, split where they are heavier than the budget; and seconds below which nothing is possible."""
+    items = [item for file in weights for item in _items(file, weights[file], known.get(file), budget)]
+    floor = max([sum(item.seconds for item in items) / shards, *(item.seconds for item in items)], default=0.0)
+    return floor, _even_out(_longest_first(items, shards), floor)
+
+
+def _load(held: Iterable[_Item]) -> float:
+    return sum(item.seconds for item in held)
 
 
 def weigh(files: Iterable[str], known: Mapping[str, FileTimes]) -> dict[str, float]:
@@ -95,45 +108,83 @@ def weigh(files: Iterable[str], known: Mapping[str, FileTimes]) -> dict[str, flo
 
 
 def seconds_of(times: FileTimes) -> float:
-    return sum(times.tests.values()) + times.fixtures + times.collect
+    return sum(times.tests.values()) + sum(times.classes.values()) + times.fixtures + times.collect
+
+
+def longest_of(times: FileTimes) -> float:
+    """Seconds of the longest test with the fixtures of its module and classes."""
+    alone = (took + _shared(_around(test, times), times) for test, took in times.tests.items())
+    return max(alone, default=0.0) + times.fixtures
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """Tests that stay together, and the classes of the file that have fixtures for them."""
+
+    seconds: float
+    tests: list[str]
+    classes: frozenset[str]
 
 
 def _items(file: str, seconds: float, times: FileTimes | None, budget: float) -> list[_Item]:
     """A file as one item, or in parts of which none is heavier than the budget, as far as its tests allow.
 
-    Each part pays for the import and the fixtures of the module again.
+    Each part pays for the import and the fixtures of the module again, and for those of the classes that it has.
     """
     if times is None or seconds <= budget or len(times.tests) < 2:
         return [_Item(seconds, file)]
     again = times.fixtures + times.collect
     if again >= budget:
         return [_Item(seconds, file)]  # parts would cost more than they spare
-    groups = _groups(file, times.tests, budget - again)
-    parts: list[tuple[float, list[str]]] = []
-    for group in sorted(groups, key=lambda group: (-sum(times.tests[test] for test in group), group)):
-        taken = sum(times.tests[test] for test in group)
-        place = next((number for number, part in enumerate(parts) if part[0] + taken <= budget), None)
+    parts: list[_Group] = []
+    groups = _groups(times, budget - again)
+    for group in sorted(groups, key=lambda group: (-group.seconds, group.tests)):
+        joined = ((number, _joined(part, group, times)) for number, part in enumerate(parts))
+        place = next((found for found in joined if again + found[1].seconds <= budget), None)
         if place is None:
-            parts.append((again + taken, list(group)))
+            parts.append(group)
         else:
-            parts[place] = (parts[place][0] + taken, [*parts[place][1], *group])
+            parts[place[0]] = place[1]
     if len(parts) < 2:
         return [_Item(seconds, file)]
-    return [_Item(taken, file, tuple(sorted(tests))) for taken, tests in parts]
+    return [_Item(again + part.seconds, file, tuple(sorted(part.tests))) for part in parts]
 
 
-def _groups(file: str, tests: Mapping[str, float], room: float) -> list[list[str]]:
-    """Tests that share fixtures of a class stay together, if a shard has room for them."""
+def _joined(one: _Group, other: _Group, times: FileTimes) -> _Group:
+    """Both; fixtures that both need are paid once."""
+    saved = _shared(one.classes & other.classes, times)
+    return _Group(one.seconds + other.seconds - saved, [*one.tests, *other.tests], one.classes | other.classes)
+
+
+def _groups(times: FileTimes, room: float) -> list[_Group]:
+    """Tests that share fixtures of a class stay together, if a shard has room for them, or the fixtures fill it."""
     classes: dict[str, list[str]] = {}
-    for test in sorted(tests):
-        classes.setdefault(test.removeprefix(file).rpartition("::")[0], []).append(test)
+    for test in sorted(times.tests):
+        classes.setdefault(_class_of(test), []).append(test)
     groups = []
     for name, members in classes.items():
-        if name and sum(tests[test] for test in members) <= room:
-            groups.append(members)
+        around = _around(members[0], times)
+        shared = _shared(around, times)
+        seconds = shared + sum(times.tests[test] for test in members)
+        if name and (seconds <= room or shared >= room):
+            groups.append(_Group(seconds, members, around))
         else:
-            groups += [[test] for test in members]
+            groups += [_Group(shared + times.tests[test], [test], around) for test in members]
     return groups
+
+
+def _class_of(test: str) -> str:
+    """What stands before an id's last name: the file, and the class within it."""
+    return test.partition("[")[0].rpartition("::")[0]
+
+
+def _around(test: str, times: FileTimes) -> frozenset[str]:
+    """Classes with fixtures for a test."""
+    inside = _class_of(test) + "::"
+    return frozenset(name for name in times.classes if inside.startswith(f"{name}::"))
+
+
+def _shared(classes: Iterable[str], times: FileTimes) -> float:
+    return sum(times.classes[name] for name in classes)
 
 
 def _longest_first(items: Sequence[_Item], shards: int) -> list[list[_Item]]:
@@ -149,7 +200,7 @@ def _longest_first(items: Sequence[_Item], shards: int) -> list[list[_Item]]:
 def _even_out(bins: list[list[_Item]], floor: float) -> list[list[_Item]]:
     """Take from the longest shard, by a move or a swap with another one, as long as that makes it shorter."""
     held = [sorted(one) for one in bins]
-    loads = [sum(item.seconds for item in one) for one in held]
+    loads = [_load(one) for one in held]
     for _ in range(ROUNDS):
         longest = max(range(len(loads)), key=lambda number: (loads[number], -number))
         if loads[longest] <= floor * (1 + 1e-9):
@@ -196,7 +247,7 @@ def _change(
         held[longest].append(taken)
     for number in (longest, other):
         held[number].sort()
-        loads[number] = sum(item.seconds for item in held[number])
+        loads[number] = _load(held[number])
 
 
 def choose_shards(work: float, longest: float, fixed: float, target: float = 0.0, most: int = MOST) -> Choice:

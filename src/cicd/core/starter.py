@@ -199,7 +199,7 @@ def _pipeline(deployment: Deployment) -> str:
     build, image = list[str](), ""
     if deployment.image:
         dockerfile = f", dockerfile: {json.dumps(deployment.dockerfile)}" if deployment.dockerfile else ""
-        about = ["uses: org/cicd/.github/workflows/ci.yml@v1", "if: github.event_name != 'pull_request'"]
+        about = ["uses: org/cicd/.github/workflows/build.yml@v1", "if: github.event_name != 'pull_request'"]
         about += ["permissions: {contents: read, packages: write, id-token: write, attestations: write}"]
         build = _job("build", [*about, f"with: {{image: {deployment.image}{dockerfile}}}"])
         image = "${{ needs.build.outputs.image }}"
@@ -226,13 +226,16 @@ on:
       environment: {{type: choice, options: [{names}], required: true}}
       to: {{type: string, description: "Release id; empty: the last healthy one"}}
       reason: {{type: string}}
+  repository_dispatch: {{types: [cicd-rollback]}}  # an alert: it gets one attempt, for the release that it names
 permissions: {{}}
 jobs:
   rollback:
     uses: org/cicd/.github/workflows/rollback.yml@v1
     permissions: {{contents: write, deployments: write, actions: read}}
     with:
-      environment: ${{{{ inputs.environment }}}}
+      environment: ${{{{ inputs.environment || github.event.client_payload.environment }}}}
       to: ${{{{ inputs.to }}}}
-      reason: ${{{{ inputs.reason }}}}{runner}
+      reason: ${{{{ inputs.reason || github.event.client_payload.reason }}}}
+      if-release: ${{{{ github.event.client_payload.release }}}}
+      alert: ${{{{ github.event.client_payload.alert }}}}{runner}
 """

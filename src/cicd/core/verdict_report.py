@@ -111,11 +111,13 @@ class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             a check and a comment are found again, also when the config gets a suite more.
         marks: the first MOST_MARKS of `marked`, the gravest first.
         directory: of the project, from the repository's root on.
+        variant: what this verdict is called among several of one run, such as `3.13 macos-latest`; empty: it is alone.
     """
 
     suites: Annotated[list[SuiteReport], msgspec.Meta(max_length=MOST_SUITES)]
     asked: Annotated[list[Name], msgspec.Meta(max_length=MOST_SUITES)] = []
     directory: Name = ""
+    variant: Name = ""
     marked: Count = 0
     marks: Annotated[list[Mark], msgspec.Meta(max_length=MOST_MARKS)] = []
     schema: int = SCHEMA
@@ -134,14 +136,16 @@ class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def key(self, workflow: str) -> str:
         """By which what was published of an earlier run is found again. `workflow`: path of its file."""
-        return digest([workflow, self.asked, self.directory]).rpartition(":")[2][:16]
+        variant = [self.variant] if self.variant else []
+        return digest([workflow, self.asked, self.directory, *variant]).rpartition(":")[2][:16]
 
     def name(self, workflow: str) -> str:
         """`cicd ci: unit integration`, of the check."""
         stem = PurePosixPath(workflow).stem or "suites"
         where = f" in {self.directory}" if self.directory else ""
         words = f": {' '.join(self.asked)}" if self.asked else ""
-        return f"cicd {stem}{where}{words}"[:100]
+        variant = f" ({self.variant[:60]})" if self.variant else ""
+        return f"cicd {stem}{variant}{where}{words}"[:100]
 
 
 def report_text(report: VerdictReport) -> bytes:

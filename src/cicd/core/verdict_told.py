@@ -10,6 +10,7 @@ from cicd.core.flaky import rate
 from cicd.core.history import History
 from cicd.core.junit import Report, Timing
 from cicd.core.page import within
+from cicd.core.shards import seconds_of
 from cicd.core.suite_verdict import SuiteVerdict
 from cicd.core.verdict_report import (
     DURATIONS,
@@ -33,17 +34,20 @@ def report_of(
     asked: Sequence[str] = (),
     directory: str = "",
     marks: Sequence[Mark] = (),
+    variant: str = "",
 ) -> VerdictReport:
     """The verdicts as they are told.
 
     Args:
         history: before this run.
         marks: remarks on lines that are no failed tests, the gravest first.
+        variant: what this verdict is called among several of one run.
     """
     return VerdictReport(
         suites=_with_texts([_suite(one, history) for one in verdicts[:MOST_SUITES]]),
         asked=sorted(set(asked))[:MOST_SUITES],
         directory=directory[:1000],
+        variant=variant[:1000],
         marked=len(marks),
         marks=list(marks[:MOST_MARKS]),
     )
@@ -69,7 +73,7 @@ def _suite(one: SuiteVerdict, history: History) -> SuiteReport:
     excused = one.sorted.excused if one.sorted else {}
     times = one.whole.times if one.whole else {}
     ran = [Timing(ran.seconds, test[:1000]) for test, ran in one.whole.ran.items()] if one.whole else []
-    files = [Timing(sum(at.tests.values()) + at.fixtures + at.collect, file[:1000]) for file, at in times.items()]
+    files = [Timing(seconds_of(at), file[:1000]) for file, at in times.items()]
     return SuiteReport(
         suite=one.suite[:1000],
         green=error is None,

@@ -16,7 +16,7 @@ time that at least 95% of the requests do not exceed. Failed requests are not ti
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -130,7 +130,9 @@ class Check(msgspec.Struct, frozen=True):
 Judgement = Literal["go-on", "stable", "failed", "inconclusive"]
 
 
-def judge(new: Seen, old: Seen, policy: Watch, elapsed: float, seconds: float) -> tuple[Judgement, str]:
+def judge(
+    new: Seen, old: Seen, policy: Watch, elapsed: float, seconds: float, more: Sequence[Check] = ()
+) -> tuple[Judgement, str]:
     """The verdict so far, and the counts that led to it.
 
     An environment that nobody uses is judged by our own probes.
@@ -139,9 +141,10 @@ def judge(new: Seen, old: Seen, policy: Watch, elapsed: float, seconds: float) -
         old: the baseline; what was seen less than `policy.samples` times in it is none.
         elapsed: seconds that it was watched.
         seconds: that it is to be watched.
+        more: what others have measured.
     """
     checks = [_errors("requests", new.users, old.users, policy), _errors("probes", new.own, old.own, policy)]
-    checks += _latency(new.users, old.users, policy)
+    checks += [*_latency(new.users, old.users, policy), *more]
     if failed := [check for check in checks if check.failed]:
         return "failed", "; ".join(check.why for check in failed)
     if elapsed < seconds:
@@ -151,7 +154,7 @@ def judge(new: Seen, old: Seen, policy: Watch, elapsed: float, seconds: float) -
         return "inconclusive", f"{few}, {policy.samples} of either are needed"
     if doubts := [check for check in checks if check.over]:
         return "inconclusive", "; ".join(check.why for check in doubts)
-    return "stable", _told(new, old, elapsed)
+    return "stable", "; ".join([_told(new, old, elapsed), *(check.why for check in more)])
 
 
 def most_by_chance(requests: int, share: float, baseline: int = 0) -> int:
@@ -167,12 +170,16 @@ def most_by_chance(requests: int, share: float, baseline: int = 0) -> int:
 
 
 def _errors(what: str, new: Traffic, old: Traffic, policy: Watch) -> Check:
-    """At most `error-rate`, or no more than the release before."""
-    baseline = old.requests if old.requests >= policy.samples and old.rate > policy.error_rate else 0
-    rate = old.rate if baseline else policy.error_rate
+    return hold_share(what, new, old, policy.error_rate, policy.samples)
+
+
+def hold_share(what: str, new: Traffic, old: Traffic, allowed: float, samples: int) -> Check:
+    """At most so many failed (`allowed`: percent), or no more than with the release before."""
+    baseline = old.requests if old.requests >= samples and old.rate > allowed else 0
+    rate = old.rate if baseline else allowed
     most = most_by_chance(new.requests, rate / 100, baseline)
-    over = 100 * new.errors > new.requests * policy.error_rate + 1e-9
-    failed = new.requests >= policy.samples and new.errors > most
+    over = 100 * new.errors > new.requests * allowed + 1e-9
+    failed = new.requests >= samples and new.errors > most
     return Check(
         over, failed, f"{_counted(what, new)}; {_explained(rate, most, failed, _counted('', old) if baseline else '')}"
     )

@@ -17,8 +17,8 @@ def row(what: str, value: float | None, unit: str, goal: str, met: bool | None) 
     return {"what": what, "value": value, "unit": unit, "goal": goal, "met": met, "peers": {}}
 
 
-def figures(told: Told, seconds: float, env: dict[str, str]) -> list[dict[str, Any]]:
-    """All figures of one demo; each was measured in it."""
+def figures(told: Told, leaked: list[str], seconds: float, env: dict[str, str]) -> list[dict[str, Any]]:
+    """All figures of one demo; each was measured in it. `leaked`: places in which a secret was found."""
     count = told.count
     automatic = [
         result["data"]["rollback_seconds"]
@@ -37,6 +37,13 @@ def figures(told: Told, seconds: float, env: dict[str, str]) -> list[dict[str, A
         row("rollback by hand, all steps", round(sum(rollback.values()), 3), "s", "", None),
         row("the demo, environment already built", round(seconds, 1), "s", "≤ 120", seconds <= 120),
         row("bootstrap, second time in a job", round(again, 3), "s", "≤ 0.2", again <= 0.2),
+        row(
+            "places with a secret: logs, outputs, summaries, journals, databases",
+            len(leaked),
+            "places",
+            "0",
+            not leaked,
+        ),
         row("GitHub API calls of one promote, at most", max(calls), "calls", "≤ 12", max(calls) <= 12),
     ]
 

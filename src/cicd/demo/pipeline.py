@@ -27,8 +27,10 @@ class Played:
         seconds: wall time.
         results: the `result` output of every action that ran, in order.
         log: every line that steps printed.
+        token: of the run.
     """
 
+    token: str = ""
     succeeded: bool = False
     seconds: float = 0.0
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -45,7 +47,7 @@ def play(stage: Stage, run: Run, runner: Runner, show: Show, *, approve: bool) -
     Args:
         approve: whether the reviewer approves what waits; else a person does, on the board.
     """
-    played, started, done = Played(), time.monotonic(), threading.Event()
+    played, started, done = Played(token=run.token), time.monotonic(), threading.Event()
     reviewer = threading.Thread(target=_review, args=(stage, run, show, done), daemon=True)
     if approve:
         reviewer.start()

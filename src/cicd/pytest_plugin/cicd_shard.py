@@ -8,8 +8,8 @@ CICD_SHARD_PLAN names a JSON file: {"suite", "plan" (digest), "attempt", "shard"
 shard), "split" (file -> id -> shard), "receipt" (path)}.
 
 A file belongs to a shard before it is imported: by `files`, or when the plan does not know it by a checksum of its
-path, so that each file has one owner whatever collects it. A file in `split` is collected by all, and they deselect the
-tests of the others.
+path, so that each file has one owner whatever collects it. A file in `split` is collected by the shards that have a
+part of it, and they deselect the tests of the others; a test that the plan does not know belongs to one of them.
 
 The receipt is a journal while tests run (a line each, so that a killed run leaves what it had), and one JSON value once
 they have ended. cicd.core.receipt reads both, and says what the fields mean.
@@ -35,7 +35,7 @@ TEXT = 2000  # characters of an error that are kept: its end
 SPLIT = 0  # the owner of a file that belongs to several shards
 EXITS = {2: "it was interrupted", 3: "pytest itself, or one of its plugins, failed", 4: "pytest was called wrongly"}
 
-Shared = List[Tuple[str, float]]  # seconds of fixtures of a file, or with "" of those that several files share
+Shared = List[Tuple[str, str, float]]  # file ("": several share it), class ("": the module's own), seconds of fixtures
 
 
 def crc(text: str) -> int:
@@ -66,6 +66,7 @@ class Plan:
             "shard": self.shard,
             "shards": self.shards,
         }
+        self.sharers = {file: sorted(set(tests.values())) for file, tests in self.split.items()}
         owners = {*self.files.values(), *(owner for tests in self.split.values() for owner in tests.values())}
         if not all(isinstance(owner, int) and 1 <= owner <= self.shards for owner in owners | {self.shard}):
             raise ValueError(f"shards are numbers from 1 to {self.shards}")
@@ -75,9 +76,14 @@ class Plan:
             return SPLIT
         return self.files.get(file) or crc(file) % self.shards + 1
 
+    def takes(self, file: str) -> bool:
+        """Whether this shard collects the file."""
+        return self.owner(file) == self.shard or self.shard in self.sharers.get(file, ())
+
     def owner_of_test(self, file: str, test: str) -> int:
         """Of a test in a file that is split."""
-        return self.split[file].get(test) or crc(test) % self.shards + 1
+        sharers = self.sharers[file]
+        return self.split[file].get(test) or sharers[crc(test) % len(sharers)]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -161,7 +167,7 @@ class Chooser:
             file = clean(path.relative_to(self.config.rootpath).as_posix())
         except ValueError:
             file = clean(path.name)
-        return arg if self.plan.owner(file) in (SPLIT, self.plan.shard) else name
+        return arg if self.plan.takes(file) else name
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_collect_file(self, file_path: Path, parent: Any) -> Generator[None, Any, None]:
@@ -171,7 +177,7 @@ class Chooser:
         files = [one for one in found if not isinstance(one, pytest.Package)]  # pytest 7: a folder's __init__.py
         if files:
             file = self.key(files[0] if isinstance(files[0], pytest.File) else None, files[0])
-            if self.plan.owner(file) not in (SPLIT, self.plan.shard):
+            if not self.plan.takes(file):
                 packages = [one for one in found if one not in files]
                 outcome.force_result([*packages, OthersFile.from_parent(parent, path=file_path)])
 
@@ -272,21 +278,24 @@ class Stopwatch:
         if scope == "function":
             yield
             return
-        name = self.place(request, scope)
-        ending = Ending(self.shared, name)
+        file, inside = self.place(request, scope)
+        ending = Ending(self.shared, file, inside)
         fixturedef.addfinalizer(ending.stop)  # the last of all, for they are called in reverse
         self.inner.append(0.0)
         began = time.perf_counter()
         yield
         seconds = time.perf_counter() - began
         fixturedef.addfinalizer(ending.start)
-        self.shared.append((name, max(0.0, seconds - self.inner.pop())))
+        self.shared.append((file, inside, max(0.0, seconds - self.inner.pop())))
         self.inner[-1] += seconds
 
-    def place(self, request: Any, scope: str) -> str:
-        """The file that a fixture belongs to; empty: several files share it."""
+    def place(self, request: Any, scope: str) -> tuple[str, str]:
+        """The file and the class that a fixture belongs to."""
         file = request.node.getparent(pytest.File) if scope in ("module", "class") else None
-        return clean(file.nodeid or file.path.name) if file is not None else ""
+        if file is None:
+            return "", ""
+        inside = request.node is not file and isinstance(request.node, pytest.Class)
+        return clean(file.nodeid or file.path.name), clean(request.node.nodeid) if inside else ""
 
     def take(self) -> Shared:
         """What has come together since the last report."""
@@ -299,9 +308,9 @@ class Stopwatch:
 class Ending:
     """The time from a fixture's first finalizer to its last."""
 
-    def __init__(self, shared: Shared, name: str) -> None:
+    def __init__(self, shared: Shared, file: str, inside: str) -> None:
         self.shared = shared
-        self.name = name
+        self.place = (file, inside)
         self.began: float | None = None
 
     def start(self) -> None:
@@ -309,7 +318,7 @@ class Ending:
 
     def stop(self) -> None:
         if self.began is not None:
-            self.shared.append((self.name, time.perf_counter() - self.began))
+            self.shared.append((*self.place, time.perf_counter() - self.began))
 
 
 class Courier:
@@ -375,7 +384,7 @@ class Recorder:
         self.twice: dict[str, int] = {}
         self.tests: dict[str, Test] = {}
         self.errors: dict[str, str] = {}
-        self.fixtures: dict[str, float] = {}
+        self.fixtures: dict[str, dict[str, float]] = {}
         self.session_fixtures = 0.0
         self.why = ""
         self.journal: Any = None
@@ -464,12 +473,13 @@ class Recorder:
     def shared_seconds(self, report: Any) -> float:
         """The part of a report's time that belongs to fixtures which other tests use, too."""
         found = self.stopwatch.take() or report.cicd_shared
-        for file, seconds in found:
+        for file, inside, seconds in found:
             if file:
-                self.fixtures[file] = self.fixtures.get(file, 0.0) + seconds
+                places = self.fixtures.setdefault(file, {})
+                places[inside] = places.get(inside, 0.0) + seconds
             else:
                 self.session_fixtures += seconds
-        return sum(seconds for _, seconds in found)
+        return sum(seconds for _, _, seconds in found)
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
         """Also for `--maxfail` under xdist, for pytest.exit(), and when something could not be collected."""
@@ -488,10 +498,10 @@ class Recorder:
 
     def receipt(self, why: str, code: int) -> dict[str, Any]:
         said = {**self.chooser.said(), **self.collection}
-        files: dict[str, dict[str, float]] = {}
-        for name, found in (("collect", said["imports"]), ("fixtures", self.fixtures)):
-            for file, seconds in found.items():
-                files.setdefault(file, {})[name] = round(seconds, 6)
+        files: dict[str, dict[str, Any]] = {file: {"collect": round(took, 6)} for file, took in said["imports"].items()}
+        for file, places in self.fixtures.items():
+            classes = {inside: round(took, 6) for inside, took in places.items() if inside}
+            files.setdefault(file, {}).update(fixtures=round(places.get("", 0.0), 6), classes=classes)
         return {
             "cicd": "receipt",
             **self.plan.about,

@@ -11,6 +11,7 @@ import pwd
 import random
 import re
 import secrets
+import socket
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -49,6 +50,24 @@ class Backend:
 
 def is_postgres(url: str) -> bool:
     return bool(SCHEME.match(urlsplit(url).scheme))
+
+
+def version_of(url: str) -> tuple[int, ...] | None:
+    """The version of the server that answers a query at this URL, without TLS; None: none does, or it refuses us."""
+    from pg8000.exceptions import Error
+    from pg8000.native import Connection
+
+    given = {**arguments(url), "ssl_context": False}
+    try:
+        with socket.create_connection((given["host"], given["port"]), timeout=2) as own:  # pg8000 leaves its own open
+            connection = Connection(**{**given, "host": None}, sock=own)
+            try:
+                ((told,),) = connection.run("SHOW server_version") or [("",)]
+            finally:
+                connection.close()
+    except (Error, OSError, ValueError):
+        return None
+    return tuple(int(part) for part in re.findall(r"\d+", str(told).split()[0]))
 
 
 class Session:

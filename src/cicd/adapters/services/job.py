@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,17 +25,30 @@ import msgspec
 import psutil
 
 from cicd.adapters.folders import locked, private_folder, write_private
-from cicd.adapters.process import TRACKING, ProcessId, Started, find, spawn, stop
+from cicd.adapters.process import ProcessId, Started, find, run, spawn, stop, stop_marked
 from cicd.adapters.runner import Runner
 from cicd.adapters.services.place import Account
-from cicd.core.services import Ancestor, job_process
-from cicd.errors import ServiceFailed
+from cicd.core.config import Service
+from cicd.core.services import Ancestor, Wanted, job_process
+from cicd.errors import ServiceFailed, ToolMissing
 
 WATCHER = Path(__file__).with_name("watcher.py")
 
 
+MARK = "CICD_SERVER"  # a variable that all processes of a server have: its folder
+DOCKER = ("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HOME")
+
+
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that answered. Its state file is ours alone (0600), for the password is in it."""
+    """A server that answered. Its state file is ours alone (0600), for the password is in it.
+
+    Attributes:
+        version: that it says it has; empty where it does not tell.
+        source: where it comes from: `path`, `wheel`, `container`, `command`, or `service container`.
+        pid: its process; 0 for a service container, which is not ours to end.
+        asked: the version that was asked for.
+        variables: what the job's later steps get.
+    """
 
     name: str
     version: tuple[int, ...]
@@ -48,6 +61,15 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started: Started
     seconds: float
+    host: str = "127.0.0.1"
+    about: Service = Service()
+    asked: str = ""
+    variables: dict[str, str] = {}
+
+    @property
+    def wanted(self) -> Wanted:
+        """What was asked for when it was started."""
+        return Wanted(self.name, self.asked, self.settings, self.about)
 
     @property
     def process(self) -> ProcessId:
@@ -58,10 +80,21 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct):
-    """What the watcher needs: every process that was started, and the servers that got ready."""
+    """What the watcher needs: all that was begun, and the servers that got ready.
+
+    Attributes:
+        folders: of servers; each is the MARK of its processes.
+        containers: names.
+        env: what docker needs.
+        seeded: marks of what was loaded into databases.
+    """
 
     servers: list[Server] = []
     processes: list[tuple[int, Started]] = []
+    folders: list[str] = []
+    containers: list[str] = []
+    env: dict[str, str] = {}
+    seeded: list[str] = []
     watcher: tuple[int, Started] = (0, 0.0)
 
 
@@ -72,11 +105,14 @@ class Job:
     Attributes:
         folder: holds the state and the servers' data.
         owner: the process whose end is the end of the job; 0 when it cannot be told.
+        env: what docker and the watcher need.
+        project: the consumer's folder.
     """
 
     folder: Path
     owner: int
     env: dict[str, str]
+    project: Path = Path("/")
     state: State = field(default_factory=State)
     guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -90,11 +126,11 @@ class Job:
         """
         owner = owner_of_job()
         folder = runner.temp / f"cicd-services-{owner}-{hashlib.sha256(bytes(project.resolve())).hexdigest()[:8]}"
-        env = {name: runner.env[name] for name in ("PATH", TRACKING) if runner.env.get(name)}
+        env = {name: runner.env[name] for name in ("PATH", *DOCKER) if runner.env.get(name)}
         try:
             private_folder(folder)
             with locked(folder):
-                yield cls(folder, owner, env, read_state(folder) or State())
+                yield cls(folder, owner, env, project.resolve(), read_state(folder) or State())
         except OSError as error:
             raise ServiceFailed(
                 f"The job's temp folder cannot be used: {error}", next_step="set RUNNER_TEMP to a folder of your own"
@@ -109,6 +145,7 @@ class Job:
         if account.uid is not None:
             self.folder.chmod(0o711)  # names in it cannot be guessed, and the server has to get through
         folder = self.folder / f"{name}-{secrets.token_hex(8)}"
+        self._change(lambda state: state.folders.append(str(folder)))
         folder.mkdir(mode=0o700)
         account.own(folder)
         return folder
@@ -121,15 +158,41 @@ class Job:
         """A server is ready."""
         self._change(lambda state: state.servers.append(server))
 
+    def note_seed(self, mark: str) -> None:
+        """A seed is in its database: it is not loaded again."""
+        self._change(lambda state: state.seeded.append(mark))
+
     def remove(self, server: Server) -> None:
         """End a server and remove its data."""
-        end_server(server.process)
-        shutil.rmtree(server.folder, ignore_errors=True)
+        self.end(server.process, Path(server.folder))
         self._change(lambda state: state.servers.remove(server))
+        self.clear(Path(server.folder))
+
+    def end(self, process: ProcessId, folder: Path) -> None:
+        """End a server, with what it has put into the background. A container first: it need not be asked politely."""
+        name = container_name(folder)
+        if name in self.state.containers:
+            remove_container(name, self.env)
+            self._change(lambda state: state.containers.remove(name))
+        end_server(process)
+        end_marked(str(folder))
+
+    def clear(self, folder: Path) -> None:
+        """Remove the folder of a server that has ended."""
+        shutil.rmtree(folder, ignore_errors=True)
+        self._change(lambda state: state.folders.remove(str(folder)))
+
+    def new_container(self, folder: Path) -> str:
+        """The name of the container of the server in this folder, which is removed with it from here on."""
+        name = container_name(folder)
+        if name not in self.state.containers:
+            self._change(lambda state: state.containers.append(name))
+        return name
 
     def _change(self, change: Callable[[State], object]) -> None:
         with self.guard:
             change(self.state)
+            self.state.env = self.env
             self.state.processes = [one for one in self.state.processes if find(ProcessId(*one))]
             write_private(self.folder / "state.json", msgspec.json.encode(self.state).decode())
 
@@ -140,7 +203,8 @@ class Job:
             return watcher
         self._change(lambda state: state)  # the file must be there: without it the watcher ends
         argv = [sys.executable, "-I", str(WATCHER), str(self.folder), str(self.owner)]
-        watcher = spawn(argv, env=self.env, cwd=Path("/"), log=self.folder / "watcher.log")
+        # Without the tracking id: GitHub's runner would end it before it has removed the containers.
+        watcher = spawn(argv, env=self.env, cwd=Path("/"), log=self.folder / "watcher.log", outlive_job=True)
         self._change(lambda state: setattr(state, "watcher", (watcher.pid, watcher.started)))
         return watcher
 
@@ -171,10 +235,27 @@ def end_server(process: ProcessId) -> None:
         stop(process, grace=1)
 
 
+def end_marked(folder: str) -> None:
+    """End what a server has left in the background."""
+    stop_marked(MARK, folder)
+
+
+def container_name(folder: Path) -> str:
+    return f"cicd-{folder.name}"
+
+
+def remove_container(name: str, env: Mapping[str, str]) -> None:
+    """Remove a container and its volumes; one that is gone is fine."""
+    with contextlib.suppress(ToolMissing):
+        run(["docker", "rm", "--force", "--volumes", name], env=env, check=False, timeout=60)
+
+
 def end(folder: Path, state: State) -> None:
-    """End all processes of a job, side by side, and remove its folder."""
+    """End all processes and containers of a job, side by side, and remove its folder."""
     with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: remove_container(name, state.env), state.containers))
         list(pool.map(lambda one: end_server(ProcessId(*one)), state.processes))
+        list(pool.map(end_marked, state.folders))
     shutil.rmtree(folder, ignore_errors=True)
 
 

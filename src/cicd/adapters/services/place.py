@@ -3,7 +3,7 @@
 import os
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,8 +32,25 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Address:
+    """Where a server answers, and to whom."""
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+    database: str = ""
+
+
+@dataclass(frozen=True)
 class Place:
-    """What a server is started with. `env` is all of its environment: none of the job's secrets are in it."""
+    """What a server is started with. `env` is all of its environment: none of the job's secrets are in it.
+
+    Attributes:
+        program: the server's.
+        folder: its own, for its data and its log.
+        project: where the consumer's commands run.
+    """
 
     program: Path
     folder: Path
@@ -41,10 +58,26 @@ class Place:
     settings: Mapping[str, str]
     env: Mapping[str, str]
     account: Account
+    project: Path = Path("/")
 
     @property
     def log(self) -> Path:
         return self.folder / "server.log"
+
+    @property
+    def last_answer(self) -> Path:
+        """What the command that asks whether it is ready said last."""
+        return self.folder / "ready.log"
+
+
+@dataclass(frozen=True)
+class Contained:
+    """What an image is run with: variables, arguments, and a file of settings that its program reads from `path`."""
+
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    arguments: Sequence[str] = ()
+    path: str = ""
+    settings: str = field(default="", repr=False)
 
 
 def unprivileged(path: str) -> Account:
@@ -79,7 +112,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def listens(host: str, port: int, keeps: float = 0.0) -> bool:
+    """Whether somebody takes a connection.
+
+    Args:
+        keeps: seconds for which it must be kept, unless something is said. Docker's proxy takes connections for a port
+            on which nothing listens in the container; it closes them when it has tried, a second later at worst.
+    """
+    try:
+        probe = socket.create_connection((host, port), timeout=1)
+    except OSError:
+        return False
+    with probe:
+        if not keeps:
+            return True
+        probe.settimeout(keeps)
+        try:
+            return probe.recv(1) != b""
+        except TimeoutError:
+            return True
+        except OSError:
+            return False

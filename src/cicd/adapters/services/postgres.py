@@ -2,9 +2,12 @@
 
 import secrets
 from pathlib import Path
+from urllib.parse import quote
 
+from cicd.adapters.migrators.session import version_of as answering_version
 from cicd.adapters.process import Completed, run, which
-from cicd.adapters.services.place import Place, listens
+from cicd.adapters.services.place import Address, Contained, Place
+from cicd.adapters.tools import version_of
 from cicd.errors import ServiceFailed
 
 PROGRAM = "postgres"
@@ -12,9 +15,15 @@ FOLDERS = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql@*/bin")  #
 VARIABLE = "DATABASE_URL"
 PORT_TAKEN = "could not bind"
 RESERVED = frozenset({"listen_addresses", "data_directory", "unix_socket_directories", "hba_file", "config_file"})
+IMAGE = "postgres:{version}"
+PORT = 5432
 USER = DATABASE = "postgres"
 # Data that is thrown away need not survive a crash of the machine.
 DISPOSABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "unix_socket_directories": ""}
+
+
+def version(program: Path) -> tuple[int, ...]:
+    return version_of(program)
 
 
 def prepare(place: Place) -> None:
@@ -52,18 +61,31 @@ def command(place: Place, port: int) -> list[str]:
     return [str(place.program), "-D", str(place.folder / "data"), *options]
 
 
-def answers(place: Place, port: int) -> bool:
+def environ(place: Place, port: int) -> dict[str, str]:
+    """It goes by its arguments."""
+    return {}
+
+
+def cwd(place: Place) -> Path:
+    return place.folder
+
+
+def contained(place: Place, port: int) -> Contained:
+    """As https://hub.docker.com/_/postgres says."""
+    settings = {name: value for name, value in {**DISPOSABLE, **place.settings}.items() if name not in RESERVED}
+    options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
+    env = {"POSTGRES_USER": USER, "POSTGRES_PASSWORD": place.password, "POSTGRES_DB": DATABASE}
+    return Contained({**env, "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --locale=C.UTF-8"}, ("postgres", *options))
+
+
+def ask(address: Address, place: Place | None = None) -> tuple[int, ...] | None:
     """Whether the server answers a query over TCP to whoever has the password."""
-    if not listens(port):
-        return False
-    query = ["-X", "-w", "-h", "127.0.0.1", "-p", str(port), "-U", USER, "-d", DATABASE, "-tAc", "SELECT 1"]
-    env = {**place.env, "PGPASSWORD": place.password, "PGCONNECT_TIMEOUT": "2"}
-    done = run([str(_sibling(place, "psql")), *query], env=env, check=False, timeout=10)
-    return done.code == 0 and done.output.strip() == "1"
+    return answering_version(url(address))
 
 
-def url(password: str, port: int) -> str:
-    return f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
+def url(address: Address) -> str:
+    user, password = quote(address.user, safe=""), quote(address.password, safe="")
+    return f"postgresql://{user}:{password}@{address.host}:{address.port}/{quote(address.database, safe='')}"
 
 
 def _sibling(place: Place, name: str) -> Path:

@@ -1,7 +1,7 @@
-"""Bringing up one server, until it answers a query, or taking away all of it."""
+"""Bringing up one server from the quickest source that there is, or taking away all of it."""
 
+import re
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,24 +10,25 @@ from pathlib import Path
 from cicd.adapters.ports import require_free
 from cicd.adapters.process import TRACKING, ProcessId, find, spawn
 from cicd.adapters.runner import Runner
-from cicd.adapters.services import SERVICES
+from cicd.adapters.services import Started, service_of
 from cicd.adapters.services import place as places
-from cicd.adapters.services.job import Job, Server, end_server
-from cicd.adapters.services.place import Account, Place
-from cicd.adapters.services.programs import find_program
+from cicd.adapters.services.described import values_of
+from cicd.adapters.services.job import MARK, Job, Server
+from cicd.adapters.services.place import Account, Address, Place
+from cicd.adapters.services.sources import Source, find_source
+from cicd.adapters.services.trouble import not_ready, show_log
+from cicd.core.service_texts import fill
 from cicd.core.services import Wanted
-from cicd.errors import Interrupted, PortInUse, ServiceFailed, UsageError
+from cicd.errors import PortInUse, UsageError
 
 ATTEMPTS = 5  # to get a port that nobody takes between our look and the server's
-PATIENCE = 60.0  # seconds until ready
-LOG_LINES = 40
 NEEDS_ORDINARY_USER = {"postgres"}
 
 
 def check_settings(wanted: Wanted) -> None:
     """Raises UsageError for a setting that is ours, or a port that is none."""
     for name, value in wanted.settings.items():
-        if name in SERVICES[wanted.name].RESERVED:
+        if name in service_of(wanted).RESERVED:
             raise UsageError(
                 f"The setting `{wanted.name}.{name}` is made by setup-env",
                 next_step="leave it out; only `port` can be chosen",
@@ -43,44 +44,64 @@ def start(wanted: Wanted, job: Job, runner: Runner, stopping: threading.Event) -
         stopping: set when the others of this call have failed: give up.
 
     Raises:
-        ServiceFailed, PortInUse, ToolMissing.
+        ServiceFailed, PortInUse, ToolMissing, UsageError.
     """
     began = time.monotonic()
     check_settings(wanted)
-    program = find_program(wanted, runner)
-    account = places.unprivileged(runner.env.get("PATH", "")) if wanted.name in NEEDS_ORDINARY_USER else Account()
+    source = find_source(wanted, job, runner)
+    ordinary = source.name != "container" and wanted.name in NEEDS_ORDINARY_USER
+    account = places.unprivileged(runner.env.get("PATH", "")) if ordinary else Account()
     password = secrets.token_hex(16)
     runner.mask(password)
-    place = Place(
-        program=program.path,
-        folder=job.new_folder(wanted.name, account),
-        password=password,
-        settings={name: value for name, value in wanted.settings.items() if name != "port"},
-        env=server_env(runner.env),
-        account=account,
-    )
+    place = place_of(wanted, source, job, runner, account, password)
     try:
-        SERVICES[wanted.name].prepare(place)
-        process, port = _run(wanted, place, job, stopping)
+        source.service.prepare(place)
+        process, address, version = _run(wanted, source.service, place, job, stopping)
     except BaseException as error:
-        _show_log(wanted, place, runner, quiet=stopping.is_set() or isinstance(error, PortInUse))
-        shutil.rmtree(place.folder, ignore_errors=True)
+        show_log(wanted, place, runner, quiet=stopping.is_set() or isinstance(error, PortInUse))
+        job.clear(place.folder)
         raise
+    url = source.service.url(address)
     server = Server(
         name=wanted.name,
-        version=program.version,
-        source=program.source,
+        version=source.version or version,
+        source=source.name,
         settings=dict(wanted.settings),
-        port=port,
-        url=SERVICES[wanted.name].url(password, port),
+        port=address.port,
+        url=url,
         password=password,
         folder=str(place.folder),
         pid=process.pid,
         started=process.started,
         seconds=round(time.monotonic() - began, 3),
+        about=wanted.about,
+        asked=wanted.version,
+        variables=variables(wanted, source.service, address, str(place.folder / "data")),
     )
     job.add(server)
     return server
+
+
+def place_of(wanted: Wanted, source: Source, job: Job, runner: Runner, account: Account, password: str) -> Place:
+    """A new folder, and what else a server is started with."""
+    folder = job.new_folder(wanted.name, account)
+    return Place(
+        program=source.program,
+        folder=folder,
+        password=password,
+        settings={name: value for name, value in wanted.settings.items() if name != "port"},
+        env={**server_env(runner.env), MARK: str(folder)},
+        account=account,
+        project=job.project,
+    )
+
+
+def variables(wanted: Wanted, service: Started, address: Address, data: str = "") -> dict[str, str]:
+    """What the job's later steps get of a server."""
+    url = service.url(address)
+    values = values_of(wanted, address, data, url)
+    own = {service.VARIABLE: url} if service.VARIABLE else {}
+    return {**own, **{name: fill(text, values) for name, text in wanted.about.exports.items()}}
 
 
 def server_env(env: Mapping[str, str]) -> dict[str, str]:
@@ -92,37 +113,46 @@ def server_env(env: Mapping[str, str]) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", **kept, "LC_ALL": "C", "TZ": "UTC", "HOME": "/"}
 
 
-def _run(wanted: Wanted, place: Place, job: Job, stopping: threading.Event) -> tuple[ProcessId, int]:
+def _run(
+    wanted: Wanted, service: Started, place: Place, job: Job, stopping: threading.Event
+) -> tuple[ProcessId, Address, tuple[int, ...]]:
     """Start the server on a port of its own, again on another one if somebody was quicker."""
-    service = SERVICES[wanted.name]
     fixed = int(wanted.settings.get("port", "0"))
     for _ in range(1 if fixed else ATTEMPTS):
         port = fixed or places.free_port()
         if fixed:
             _require_free(fixed, wanted)
+        address = Address("127.0.0.1", port, service.USER, place.password, service.DATABASE)
         argv = [*place.account.prefix, *service.command(place, port)]
         mark = place.log.stat().st_size if place.log.exists() else 0
-        process = spawn(argv, env=place.env, cwd=place.folder, log=place.log)
+        env = {**place.env, **service.environ(place, port)}
+        process = spawn(argv, env=env, cwd=service.cwd(place), log=place.log)
         job.note(process)
         try:
-            if _ready(lambda: service.answers(place, port), process, stopping):  # noqa: B023 - called at once
-                return process, port
+            version = _ready(lambda: service.ask(address, place), process, wanted.about.within, stopping)  # noqa: B023
+            if version is not None:
+                return process, address, version
         except BaseException:
-            end_server(process)
+            job.end(process, place.folder)
             raise
-        end_server(process)
-        if service.PORT_TAKEN not in _since(place.log, mark):
+        ended = find(process) is None
+        job.end(process, place.folder)
+        if not re.search(service.PORT_TAKEN, _since(place.log, mark)):
             break
-    raise _why(wanted, place, stopping)
+    raise not_ready(wanted, place, stopping, ended=ended)
 
 
-def _ready(answers: Callable[[], bool], process: ProcessId, stopping: threading.Event) -> bool:
-    deadline = time.monotonic() + PATIENCE
+def _ready(
+    ask: Callable[[], tuple[int, ...] | None], process: ProcessId, patience: float, stopping: threading.Event
+) -> tuple[int, ...] | None:
+    """What it answers; None when it ends, or `patience` seconds are over, before it does."""
+    deadline = time.monotonic() + patience
     while find(process) and time.monotonic() < deadline and not stopping.is_set():
-        if answers():
-            return find(process) is not None
+        version = ask()
+        if version is not None:
+            return version if find(process) else None
         time.sleep(0.01)
-    return False
+    return None
 
 
 def _require_free(port: int, wanted: Wanted) -> None:
@@ -138,26 +168,3 @@ def _since(log: Path, mark: int) -> str:
     with open(log, "rb") as file:
         file.seek(mark)
         return file.read().decode(errors="replace")
-
-
-def _why(wanted: Wanted, place: Place, stopping: threading.Event) -> Exception:
-    if stopping.is_set():
-        return Interrupted(f"{wanted.name} was ended before it was ready")
-    telling = [line for line in _tail(place.log) if any(word in line.lower() for word in ("fatal", "error", ">>>"))]
-    return ServiceFailed(
-        f"{wanted} did not get ready",
-        cause=telling[-1] if telling else f"it did not answer within {PATIENCE:g} s",
-        next_step="read its log above; a setting that it does not know is the usual cause",
-    )
-
-
-def _show_log(wanted: Wanted, place: Place, runner: Runner, *, quiet: bool) -> None:
-    lines = _tail(place.log)
-    if lines and not quiet:
-        with runner.group(f"{wanted.name}: the last lines of its log"):
-            for line in lines:
-                runner.say(line)
-
-
-def _tail(log: Path) -> list[str]:
-    return log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
