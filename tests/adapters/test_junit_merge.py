@@ -66,3 +66,9 @@ def test_memory_does_not_grow_with_the_report(tmp_path: Path) -> None:
             tracemalloc.stop()
 
     assert peak(60_000) < 1.5 * peak(20_000)
+
+
+def test_a_tag_that_is_too_long_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "long.xml").write_text(f"<testsuite><testcase name='{'x' * 10_000_000}'/></testsuite>")
+    _, wrong = merge([("long", tmp_path / "long.xml")], tmp_path / "junit.xml")
+    assert "a tag of more than" in wrong[0]

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -167,3 +168,26 @@ def test_the_runner_knows_where_it_runs() -> None:
     assert str(here.temp) == "/t"
     assert here.api_url == "https://api.github.com"
     assert runner({}).run_url == ""
+
+
+@pytest.mark.parametrize("written", ["<!--", "```\n", "x" * (SUMMARY_LIMIT + 10)])
+def test_what_others_write_meanwhile_comes_after_our_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    path = tmp_path / "summary"
+    path.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    here = Runner.here()
+    with path.open("a") as file:
+        file.write(written)
+    here.summary("red")
+    here.summary("and why")
+    found = path.read_text()
+    assert found.startswith("before\nred\n\nand why\n\n")
+    assert len(found) <= SUMMARY_LIMIT
+
+
+def test_a_summary_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "summary")
+    with pytest.raises(FileNotFoundError):
+        Runner({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}).summary("red")

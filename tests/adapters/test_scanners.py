@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cicd.adapters import osv
+from cicd.adapters.measures import report_states
 from cicd.adapters.process import Completed
 from cicd.adapters.scanners import read_reports, run_scanners, site_packages
 from cicd.adapters.tools import scanner_program
@@ -235,6 +236,8 @@ def test_a_report_from_before_the_run_counts_as_none(tmp_path: Path) -> None:
     (one,) = read_reports(["a.json"], tmp_path, since=2000)
     assert "before this run" in one.unfinished
     assert read_reports(["a.json"], tmp_path, since=1000)[0].unfinished == ""
+    there = report_states(["./*.json"], tmp_path)
+    assert "before this run" in read_reports(["./*.json"], tmp_path, since=1000, before=there)[0].unfinished
 
 
 @pytest.mark.real

@@ -1,6 +1,7 @@
 """Tests and reports that would have a suite look better than it is, with real processes: red, and it is said why."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,7 +10,15 @@ import pytest
 from cicd.adapters import process
 from cicd.commands.run_suite import run_suite
 from cicd.contract import RunSuite
+from cicd.core.covered_lines import read_lines
+from cicd.core.gates import read_coverage
+from cicd.core.history import read_history
+from cicd.core.part import read_part
 from cicd.core.results import Result
+from cicd.core.shards import Assignment
+from cicd.core.suite_plan import RunPlan, SuitePlan, plan_text, read_plan
+from cicd.core.verdict_report import read_verdict_report
+from cicd.errors import ReportInvalid, SuiteIncomplete, UsageError
 from tests.fakes import runner
 
 pytestmark = pytest.mark.real
@@ -73,6 +82,18 @@ def test_what_tests_do_to_what_their_job_leaves(tmp_path: Path, mischief: str, g
     assert not (tmp_path / "temp" / "mine").exists()
 
 
+def test_a_receipt_of_another_commit_proves_nothing(tmp_path: Path) -> None:
+    sharded(tmp_path, "def test_b(): pass")
+    temp, config = tmp_path / "temp", str(tmp_path / ".github" / "cicd.yml")
+    plan = ran(tmp_path, plan="true", config=config).outputs["plan"]
+    shutil.copytree(temp / "cicd-part-unit-2", temp / "of-before")
+    old = temp / "of-before" / "part.json"
+    old.write_text(old.read_text().replace('"sha":""', '"sha":"another"'))
+    assert ran(tmp_path, plan=plan, parts=str(temp), config=config).decision == "done"
+    (temp / "cicd-part-unit-2" / "receipt.json").unlink()
+    assert ran(tmp_path, plan=plan, parts=str(temp), config=config).reason_code == "incomplete"
+
+
 def test_a_pipe_among_the_parts_holds_nobody_up(tmp_path: Path) -> None:
     job, verdict = sharded(tmp_path, "def test_b(): pass")
     assert (job.decision, verdict.decision) == ("done", "done")
@@ -90,3 +111,61 @@ def test_a_file_whose_name_is_no_text_is_planned(tmp_path: Path) -> None:
         file.write(b"def test_odd(): pass\n")
     _, verdict = sharded(tmp_path, "def test_b(): pass")
     assert verdict.reason_code == "report-invalid"  # pytest cannot write such a name into a JUnit report
+
+
+def test_tests_do_not_write_the_actions_outputs(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("import os\ndef test_a(): assert 'GITHUB_OUTPUT' not in os.environ\n")
+    here = runner({"PATH": os.environ["PATH"], "RUNNER_TEMP": str(tmp_path / "temp"), "GITHUB_OUTPUT": "/nowhere"})
+    assert run_suite(RunSuite(working_directory=str(tmp_path), run=PYTEST), here, process.run).exit_code == 0
+
+
+def test_a_plan_that_leaves_suites_out_is_not_green(tmp_path: Path) -> None:
+    sharded(tmp_path, "def test_b(): pass")
+    config, parts = str(tmp_path / ".github" / "cicd.yml"), str(tmp_path / "temp")
+    with pytest.raises(SuiteIncomplete):
+        ran(tmp_path, plan=plan_text(RunPlan(suites=[])), parts=parts, config=config)
+    plan = ran(tmp_path, plan="true", config=config).outputs["plan"]
+    with pytest.raises(SuiteIncomplete, match="leaves out e2e"):
+        ran(tmp_path, plan=plan, parts=parts, config=config, suite="unit e2e")
+
+
+@pytest.mark.parametrize("shards", [0, -1, 257, 10**9])
+def test_a_plan_with_shards_that_cannot_be_is_refused(shards: int) -> None:
+    with pytest.raises(UsageError, match="1 to 256 shards"):
+        read_plan(plan_text(RunPlan(suites=[SuitePlan(suite="unit", assignment=Assignment(shards=shards))])))
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, '{"files":' * 200_000])
+def test_json_that_is_deep_is_no_report(text: str) -> None:
+    assert isinstance(read_coverage(text.encode()), str)
+    assert isinstance(read_history(text.encode()), str)
+    for read in (read_lines, read_part, read_verdict_report):
+        with pytest.raises(ReportInvalid):
+            read(text.encode(), "x.json")
+
+
+@pytest.mark.parametrize("number", ["1e308", "-5"])
+def test_times_that_cannot_be_are_a_damaged_history(number: str) -> None:
+    text = f'{{"schema": 1, "suites": {{"unit": {{"times": {{"a.py": {{"tests": {{"t": {number}}}}}}}}}}}}}'
+    assert read_history(text.encode()) == "it has times that cannot be"
+
+
+@pytest.mark.parametrize(
+    ("name", "about"),
+    [
+        ("r.json", "measures: [r.json], budget: {p95: 200ms}, junit: j.xml"),
+        ("r.sarif", "security: {findings: [r.sarif]}"),
+    ],
+)
+def test_a_report_that_came_with_the_checkout_is_not_of_this_run(tmp_path: Path, name: str, about: str) -> None:
+    clean = '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": []}]}'
+    quick = '{"results": [{"command": "x", "mean": 0.1, "median": 0.1, "times": [0.1, 0.1, 0.1]}]}'
+    (tmp_path / "j.src").write_text(GREEN)
+    (tmp_path / "new.src").write_text(clean if name == "r.sarif" else quick)
+    (tmp_path / ".github").mkdir()
+    config = tmp_path / ".github" / "cicd.yml"
+    for command, green in ((f"cp new.src {name}", True), ("true", False)):  # the second has that of the first
+        run = f"sh -c 'cp j.src j.xml; {command}'"
+        config.write_text(f'version: 1\napp: a\nsuites:\n  unit: {{run: "{run}", {about}}}\n')
+        result = ran(tmp_path, suite="unit", config=str(config))
+        assert (result.decision == "done") is green, result.message

@@ -216,3 +216,17 @@ def test_attributes_say_where_when_the_text_does_not() -> None:
     assert (report.failures[0].file, report.failures[0].line) == ("tests/test_a.py", 7)
     report = read(suite("<testcase name='a' file='../../etc/passwd' line='7'><failure/></testcase>"))
     assert report.failures[0].file == ""
+
+
+@pytest.mark.parametrize("begin", ["<testcase name='", "<testcase name='a' b='", "<!--"])
+def test_a_tag_without_an_end_is_not_held(begin: str) -> None:
+    pieces = [f"<testsuite>{begin}".encode(), *[b"x" * 1024 * 1024] * 12]
+    with pytest.raises(ReportInvalid, match="a tag of more than 8 MiB"):
+        read_report(iter(pieces), "junit.xml")
+
+
+def test_a_long_text_and_a_long_message_are_fine() -> None:
+    case = "<testcase name='a'><failure message='{}'>{}</failure></testcase>".format("m" * 2_000_000, "t" * 20_000_000)
+    text = f"<testsuite>{case}</testsuite>".encode()
+    pieces = [text[at : at + 262_144] for at in range(0, len(text), 262_144)]
+    assert read_report(pieces, "junit.xml").failed == 1

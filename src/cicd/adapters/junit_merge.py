@@ -7,7 +7,7 @@ from typing import BinaryIO
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from cicd.core.junit import CONTROLS
+from cicd.core.junit import CONTROLS, check_tag
 
 PIECE = 256 * 1024  # bytes that are read, and written, at a time
 LARGEST = 256 * 1024 * 1024  # bytes of all of it
@@ -60,10 +60,13 @@ class _Copy:
             raise ValueError("it is no file")
         with path.open("rb") as file:
             plain: bool | None = None
+            fed = 0
             while chunk := file.read(PIECE):
                 if plain is None:
                     plain = not chunk.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<"))
                 self.parser.Parse(chunk.translate(CONTROLS) if plain else chunk, False)
+                fed += len(chunk)
+                check_tag(self.parser, fed)
                 self.flush()
             self.parser.Parse(b"", True)
             self.flush()

@@ -9,16 +9,21 @@ from cicd.core.performance import Budget, Judged, Measure, judge
 from cicd.core.performance_formats import LARGEST, invalid, read_measures
 from cicd.errors import ReportInvalid
 
+States = Mapping[Path, tuple[int, int, int]]
 
-def measured_against(budget: Budget, patterns: Sequence[str], folder: Path, since: float) -> list[Judged]:
+
+def measured_against(
+    budget: Budget, patterns: Sequence[str], folder: Path, since: float, before: States
+) -> list[Judged]:
     """The measures in the reports that the command has left, held against their limits. What is missing has failed.
 
     Args:
         since: seconds since 1970 when the command began; a report from before is not its own.
+        before: the reports that were there then; one that is the same was not written now.
     """
     measures, wrong = list[Measure](), list[Judged]()
     for pattern in patterns:
-        found = [path for path in _matching(folder, pattern) if path.stat().st_mtime >= since - 1]
+        found = [path for path in _matching(folder, pattern) if _is_new(path, since, before)]
         if not found:
             why = f"there is no performance report `{pattern}` of this run"
             wrong.append(Judged(measure=pattern, what="measured", verdict="failed", why=why))
@@ -30,12 +35,16 @@ def measured_against(budget: Budget, patterns: Sequence[str], folder: Path, sinc
     return [*wrong, *judge(measures, budget)]
 
 
-def report_states(patterns: Sequence[str], folder: Path) -> dict[Path, tuple[int, int, int]]:
+def _is_new(path: Path, since: float, before: States) -> bool:
+    return path.stat().st_mtime >= since - 1 and before.get(path) != state(path)
+
+
+def report_states(patterns: Sequence[str], folder: Path) -> States:
     """The reports that are there, each with what tells it from a later one."""
     return {path: state(path) for pattern in patterns for path in _matching(folder, pattern)}
 
 
-def new_measures(patterns: Sequence[str], folder: Path, before: Mapping[Path, tuple[int, int, int]]) -> list[Measure]:
+def new_measures(patterns: Sequence[str], folder: Path, before: States) -> list[Measure]:
     """The measures of the reports that a run has left.
 
     Args:

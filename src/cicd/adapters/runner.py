@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from cicd.adapters.bounded_file import read_bounded
 from cicd.core.release import spellings
 
 Level = Literal["error", "warning", "notice"]
@@ -33,6 +34,7 @@ class Runner:
         shell: what was exported, as lines for a shell, where no later step can be told.
         token: GitHub's, of this job; empty: there is none.
         ssh_key, known_hosts: with which hosts are reached by ssh; empty: as ssh finds them.
+        summary_at: bytes of the job's summary that come before ours.
     """
 
     env: Mapping[str, str]
@@ -41,6 +43,7 @@ class Runner:
     token: str = field(default="", repr=False)
     ssh_key: str = field(default="", repr=False)
     known_hosts: str = ""
+    summary_at: int = 0
     _commands_stopped: bool = False
 
     @classmethod
@@ -50,7 +53,9 @@ class Runner:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # what cannot be written does not end a deployment
-        return cls(env, sys.stdout if env.get("GITHUB_ACTIONS") == "true" else sys.stderr)
+        summary = Path(env.get("GITHUB_STEP_SUMMARY", ""))
+        written = summary.stat().st_size if summary.is_file() else 0
+        return cls(env, sys.stdout if env.get("GITHUB_ACTIONS") == "true" else sys.stderr, summary_at=written)
 
     @property
     def is_actions(self) -> bool:
@@ -191,14 +196,22 @@ class Runner:
         return bool(path)
 
     def summary(self, markdown: str) -> None:
-        """Append to the job's summary; cut at a line's end where the whole would be dropped as too large."""
-        path = self.env.get("GITHUB_STEP_SUMMARY")
-        if not path or not markdown:
+        """Add to the job's summary, where it ended when we began: what tests have written since then follows, and can
+        neither hide ours nor take its room. Cut at a line's end, for GitHub drops what is too large as a whole.
+
+        Raises OSError.
+        """
+        path = Path(self.env.get("GITHUB_STEP_SUMMARY", ""))
+        if not path.name or not markdown:
             return
-        written = Path(path).stat().st_size if Path(path).exists() else 0
-        text = fit(markdown.rstrip() + "\n\n", SUMMARY_LIMIT - written)
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
+        if path.exists() and not path.is_file():
+            raise FileNotFoundError(f"GITHUB_STEP_SUMMARY names {path}, which is no file")
+        written = read_bounded(path, 64 * SUMMARY_LIMIT) if path.exists() else b""
+        before, after = written[: self.summary_at], written[self.summary_at :]
+        ours = fit(markdown.rstrip() + "\n\n", SUMMARY_LIMIT - len(before)).encode()
+        theirs = fit(after.decode(errors="replace"), SUMMARY_LIMIT - len(before) - len(ours)).encode()
+        path.write_bytes(before + ours + theirs)
+        self.summary_at = len(before) + len(ours)
 
 
 def harmless(text: str) -> str:

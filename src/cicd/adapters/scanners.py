@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from cicd.adapters import osv, process
 from cicd.adapters.cvss_scores import base_score
-from cicd.adapters.suite_run import Start
+from cicd.adapters.measures import States
+from cicd.adapters.suite_run import Start, state
 from cicd.adapters.together import together
 from cicd.adapters.tools import scanner_program
 from cicd.core.findings import Scan, Scanned, Security, line_of
@@ -96,12 +98,15 @@ def run_scanners(
     return [scan for scan in scans if scan not in excused], excused
 
 
-def read_reports(patterns: Sequence[str], folder: Path, *, since: float = 0.0) -> list[Scan]:
+def read_reports(
+    patterns: Sequence[str], folder: Path, *, since: float = 0.0, before: States = MappingProxyType({})
+) -> list[Scan]:
     """The reports that the patterns name, each run of a scanner in them as a scan.
 
     Args:
         patterns: such as `reports/*.sarif`, below `folder`. One that names no file is a scan that did not finish.
         since: seconds since 1970; a report that is older is not of this run, and counts as none.
+        before: the reports that were there before the run; one that is still the same counts as none.
     """
     scans = []
     for pattern in dict.fromkeys(patterns):
@@ -115,7 +120,7 @@ def read_reports(patterns: Sequence[str], folder: Path, *, since: float = 0.0) -
         if len(paths) > MOST_REPORTS:
             scans.append(_no_report(pattern, f"it names {len(paths):,} files, of which {MOST_REPORTS} are read"))
         for path in paths[:MOST_REPORTS]:
-            scans += _report(path, folder, since)
+            scans += _report(path, folder, since, before)
     return scans
 
 
@@ -191,14 +196,14 @@ def _rated(scan: Scan, lookup: osv.Lookup) -> Scan:
     return with_advisories(scan, found, base_score, missing)
 
 
-def _report(path: Path, folder: Path, since: float) -> list[Scan]:
+def _report(path: Path, folder: Path, since: float, before: States) -> list[Scan]:
     source = line_of(str(path.relative_to(folder)), 200)  # a name may be no text at all
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
             return [_no_report(source, "it is outside of the repository, or a link that leaves it")]
         if not path.is_file():
             return [_no_report(source, "it is no file")]
-        if path.stat().st_mtime < since:
+        if path.stat().st_mtime < since or before.get(path) == state(path):
             return [_no_report(source, "it is from before this run: no scanner wrote it now")]
         return read_findings(_bytes(path) or b"", source, base_score, root=str(folder.resolve()))
     except ReportInvalid as error:

@@ -25,12 +25,16 @@ MOST_BYTES = 2 * 1024 * 1024 * 1024  # of all parts and receipts
 
 @dataclass(frozen=True)
 class Left:
-    """What was left. `folders`: of each part, in the same order."""
+    """What was left. `receipts` and `folders`: of each part, in the same order."""
 
     parts: Sequence[Part]
-    receipts: Sequence[Receipt]
+    receipts: Sequence[Receipt | None]
     folders: Sequence[Path]
     _lines: dict[str, tuple[dict[int, dict[str, Lines]], list[str]]] = field(default_factory=dict)
+
+    def receipts_of(self, sha: str) -> list[Receipt]:
+        """The receipts beside parts of a commit: a receipt itself says only which plan it followed."""
+        return [one for part, one in zip(self.parts, self.receipts, strict=True) if one and part.sha == sha]
 
     def lines(self, plan: SuitePlan) -> tuple[dict[int, dict[str, Lines]], list[str]]:
         """Shard → the lines that its newest attempt covered; and what cannot be read, in sentences. Read once."""
@@ -82,7 +86,7 @@ def read_parts(folder: Path) -> tuple[Left, list[str]]:
     Raises:
         ReportInvalid: there are more than any plan has.
     """
-    parts, receipts, folders, wrong = list[Part](), list[Receipt](), list[Path](), list[str]()
+    parts, receipts, folders, wrong = list[Part](), list[Receipt | None](), list[Path](), list[str]()
     paths = sorted(folder.glob(f"**/{PART}"))
     size = sum(path.lstat().st_size for one in paths for path in (one, one.with_name(RECEIPT)) if path.is_file())
     if len(paths) > MOST or size > MOST_BYTES:
@@ -98,12 +102,13 @@ def read_parts(folder: Path) -> tuple[Left, list[str]]:
             continue
         parts.append(part)
         folders.append(path.parent)
-        receipt = path.with_name(RECEIPT)
+        receipt, found = path.with_name(RECEIPT), None
         if receipt.is_file():
             try:
-                receipts.append(read_receipt(_read(receipt, LARGEST_RECEIPT), f"{path.parent.name}/{RECEIPT}"))
+                found = read_receipt(_read(receipt, LARGEST_RECEIPT), f"{path.parent.name}/{RECEIPT}")
             except ReportInvalid as error:
                 wrong.append(str(error))
+        receipts.append(found)
     return Left(parts, receipts, folders), wrong
 
 

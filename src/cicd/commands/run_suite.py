@@ -16,7 +16,7 @@ import msgspec
 from cicd.adapters import process, suite_run
 from cicd.adapters.failure_annotations import annotate_failures
 from cicd.adapters.gate_annotations import annotate_gates
-from cicd.adapters.measures import measured_against
+from cicd.adapters.measures import measured_against, report_states
 from cicd.adapters.runner import SUMMARY_LIMIT, Runner
 from cicd.adapters.shard_folder import COVERAGE, SARIF, leave, make_folder, receipt_of, taking_part
 from cicd.adapters.suite_run import Start
@@ -47,6 +47,7 @@ from cicd.core.suite_run import SuiteRun
 from cicd.core.suite_verdict import excused_alone
 from cicd.errors import ReportInvalid, TestsFailed
 
+OURS = ("CICD_INPUT_", "GITHUB_OUTPUT", "GITHUB_STATE")  # variables: an action's outputs are not its tests' to write
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -89,20 +90,21 @@ def run_suite(inputs: RunSuite, runner: Runner, start: Start) -> Result:
 
 def execute(run: SuiteRun, scratch: Path, runner: Runner, start: Start) -> tuple[Outcome, Path]:
     """Run the command and its scanners, and read what they leave: the outcome, and where the report is."""
-    inherited = {name: value for name, value in runner.env.items() if not name.startswith("CICD_INPUT_")}
+    inherited = {name: value for name, value in runner.env.items() if not name.startswith(OURS)}
     env, began = {**inherited, **run.command.env}, time.time()
+    before = report_states([*run.measures, *(run.security.findings if run.security else ())], run.folder)
     command, junit = _reporting(run, scratch, env)
     if not command.argv:
-        return scanned(run, _nothing_run(run), scratch, began, runner, start), junit
+        return scanned(run, _nothing_run(run), scratch, began, before, runner, start), junit
     outcome = _run(run, command, junit, scratch, env, runner, start)
     if run.budget:
-        judged = measured_against(run.budget, run.measures, run.folder, began)
+        judged = measured_against(run.budget, run.measures, run.folder, began, before)
         outcome = msgspec.structs.replace(outcome, judged=tuple(judged))
     if run.shard is None:
         outcome = hold_coverage(run, outcome, scratch / COVERAGE, runner)
     compared = compare_with_base(run, outcome, runner, start)
     outcome = msgspec.structs.replace(outcome, judged=(*outcome.judged, *compared))
-    return scanned(run, outcome, scratch, began, runner, start), junit
+    return scanned(run, outcome, scratch, began, before, runner, start), junit
 
 
 def _run(

@@ -26,14 +26,14 @@ from cicd.core.pytest_command import Command, named_report, parse_command
 from cicd.core.results import Result
 from cicd.core.security_gate import SecurityGate
 from cicd.core.security_summary import annotations
-from cicd.core.suite_plan import SuitePlan, read_plan
+from cicd.core.suite_plan import RunPlan, SuitePlan, read_plan
 from cicd.core.suite_run import runs_tests
 from cicd.core.suite_verdict import SuiteVerdict, verdict_of
 from cicd.core.verdict_report import MOST_MARKS, Mark
 from cicd.core.verdict_summary import verdict_summary
 from cicd.core.verdict_told import report_of
 from cicd.core.words import counted
-from cicd.errors import UsageError
+from cicd.errors import SuiteIncomplete, UsageError
 
 LISTED = 50  # measures of a suite in the `result` output
 
@@ -48,7 +48,8 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
         raise UsageError(
             "`parts` needs the plan and the config", next_step="hand on the output `plan` of the plan's step"
         )
-    plan = read_plan(inputs.plan)
+    plan, asked = read_plan(inputs.plan), inputs.suite.translate(str.maketrans('[]",', "    ")).split()
+    _check_plan(plan, asked, config)
     left, wrong = read_parts(Path(inputs.parts))
     for sentence in wrong:
         runner.annotate("warning", sentence, title="cicd")
@@ -62,7 +63,6 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
         except UsageError as error:  # the verdict stands without it
             runner.annotate("warning", str(error), title="cicd")
     result = report(verdicts, history)
-    asked = inputs.suite.translate(str.maketrans('[]",', "    ")).split()
     outputs = told(
         report_of(
             verdicts,
@@ -78,6 +78,18 @@ def give_verdict(inputs: RunSuite, config: Config | None, runner: Runner) -> Res
         runner,
     )
     return msgspec.structs.replace(result, outputs={**result.outputs, **outputs})
+
+
+def _check_plan(plan: RunPlan, asked: Sequence[str], config: Config) -> None:
+    """See that the plan has what is asked for, and any suite if the config has some. Raises SuiteIncomplete."""
+    planned = {one.suite for one in plan.suites}
+    wanted = asked or (list(config.suites) if not planned else [])
+    if lacking := [name for name in wanted if name not in planned]:
+        raise SuiteIncomplete(
+            f"The plan leaves out {', '.join(lacking[:5])}",
+            cause="it was made for other suites, or by another config",
+            next_step="make the plan and the verdict with the same `suite`",
+        )
 
 
 def _verdict(
@@ -98,7 +110,7 @@ def _verdict(
     verdict = verdict_of(
         plan,
         left.parts,
-        left.receipts,
+        left.receipts_of(sha),
         lines,
         gate,
         config.quarantine,

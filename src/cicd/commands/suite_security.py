@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from cicd.adapters.measures import States
 from cicd.adapters.runner import Runner
 from cicd.adapters.scanners import read_reports, run_scanners, site_packages
 from cicd.adapters.shard_folder import SARIF, SCANS
@@ -20,12 +21,14 @@ from cicd.core.suite import Outcome
 from cicd.core.suite_run import SuiteRun
 
 
-def scanned(run: SuiteRun, outcome: Outcome, scratch: Path, began: float, runner: Runner, start: Start) -> Outcome:
+def scanned(
+    run: SuiteRun, outcome: Outcome, scratch: Path, began: float, before: States, runner: Runner, start: Start
+) -> Outcome:
     """The outcome with what scanners found. Nothing is scanned after an interruption, for the job is over.
 
     Args:
         scratch: the run's folder: the verdict finds the scans there, and whoever uploads SARIF that.
-        began: seconds since 1970; a report from before is not of this run.
+        began: seconds since 1970; a report from before is not of this run, nor is one that was there `before`.
 
     Raises:
         Interrupted.
@@ -39,7 +42,7 @@ def scanned(run: SuiteRun, outcome: Outcome, scratch: Path, began: float, runner
     )
     since = time.monotonic()
     found, excused = run_scanners(run.security, project, runner.env, scratch, start=start, say=runner.say)
-    scans = [*read_reports(run.security.findings, run.folder, since=int(began)), *found, *excused]
+    scans = [*read_reports(run.security.findings, run.folder, since=int(began), before=before), *found, *excused]
     (scratch / SCANS).write_bytes(scans_json(scans))
     gate = gate_of(run.security, scans)
     (scratch / SARIF).write_bytes(sarif_of(gate))

@@ -37,7 +37,7 @@ def read_lines(text: bytes, source: str) -> dict[str, Lines]:
         if len(text) > LARGEST:
             raise ValueError(f"it has {len(text):,} bytes")
         return msgspec.json.decode(text, type=_Report).files
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ReportInvalid(
             f"The coverage report `{source}` cannot be read",
             cause=str(error)[:200],

@@ -97,7 +97,7 @@ def read_coverage(text: bytes) -> Coverage | str:
     """The totals of `coverage json`, or why there are none."""
     try:
         totals = msgspec.json.decode(text, type=_CoverageJson).totals
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"coverage.py's JSON report cannot be read: {error}"
     if not 0 <= totals.covered_lines <= totals.num_statements:
         return f"coverage.py's totals cannot be: {totals.covered_lines} of {totals.num_statements}"

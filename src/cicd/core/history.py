@@ -4,7 +4,7 @@ It is a file that a branch's runs hand on, and that pull requests read. Losing i
 that cannot be read is an empty one, which is said.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -18,6 +18,7 @@ from cicd.core.suite_verdict import SuiteVerdict
 SCHEMA = 1
 READS_ONLY = ("pull_request", "pull_request_target")  # events whose runs keep nothing for others
 LARGEST = 128 * 1024 * 1024  # bytes
+LONGEST = 1e8  # seconds of a test, as in a receipt
 JOB = 20.0  # seconds of a job before its suite starts, where nobody has measured it: queue, machine, checkout
 
 
@@ -60,9 +61,19 @@ def read_history(text: bytes) -> History | str:
         if len(text) > LARGEST:
             return f"it has {len(text):,} bytes"
         found = msgspec.json.decode(text, type=History)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return str(error)[:200]
-    return found if found.schema == SCHEMA else f"its format is {found.schema}, and {SCHEMA} is read here"
+    if found.schema != SCHEMA:
+        return f"its format is {found.schema}, and {SCHEMA} is read here"
+    if not all(0 <= seconds <= LONGEST for one in found.suites.values() for seconds in _seconds(one)):
+        return "it has times that cannot be"
+    return found
+
+
+def _seconds(suite: SuiteHistory) -> Iterator[float]:
+    yield suite.fixed
+    for file in suite.times.values():
+        yield from (file.fixtures, file.collect, *file.tests.values())
 
 
 def with_figures(history: History, suite: str, outcome: Outcome) -> History:

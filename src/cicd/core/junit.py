@@ -19,6 +19,7 @@ KEPT_FAILURES = 1000
 KEPT_TEXT = 32 * 1024  # characters of one traceback: its end, where the error stands
 KEPT_TEXTS = 4 * 1024 * 1024  # of all of them
 KEPT_SLOWEST = 10
+LONGEST_TAG = 8 * 1024 * 1024  # bytes, with its attributes, which expat holds; a failure's message is one of them
 LONGEST_PATH = 1000  # characters, with what stands around it
 SUITES = {"testsuites", "testsuite"}
 RERUNS = {"rerun", "rerunfailure", "rerunerror", "flakyfailure", "flakyerror"}
@@ -126,6 +127,17 @@ class _Refused(Exception):
     pass
 
 
+def check_tag(parser: expat.XMLParserType, fed: int) -> None:
+    """See that a tag (or a comment) that is not at its end yet is not too long: expat holds it, and begins anew with
+    each piece of it. Raises ValueError.
+
+    Args:
+        fed: bytes that the parser was given.
+    """
+    if fed - parser.CurrentByteIndex > LONGEST_TAG:
+        raise ValueError(f"it has a tag of more than {LONGEST_TAG // 1024 // 1024} MiB")
+
+
 class _Case:
     """The testcase that is being read."""
 
@@ -151,6 +163,7 @@ class _Reader:
         self.parser.EndElementHandler = self.stop
         self.parser.StartDoctypeDeclHandler = self.refuse
         self.translate = True
+        self.fed = 0
         self.depth = 0
         self.suites: list[str] = []
         self.case: _Case | None = None
@@ -167,6 +180,8 @@ class _Reader:
         if first:
             self.translate = not chunk.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<"))
         self.parser.Parse(chunk.translate(CONTROLS) if self.translate else chunk, False)
+        self.fed += len(chunk)
+        check_tag(self.parser, self.fed)
 
     def end(self) -> None:
         self.parser.Parse(b"", True)

@@ -130,7 +130,7 @@ def read_part(text: bytes, source: str) -> Part:
             raise ValueError(f"its format is {part.schema}, and {SCHEMA} is read here")
         if wrong := _wrong(part):
             raise ValueError(f"{wrong} cannot be")
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ReportInvalid(
             f"`{source}` is no part of a suite",
             cause=str(error)[:300],

@@ -17,6 +17,7 @@ from cicd.core.shards import Assignment
 from cicd.errors import UsageError
 
 SCHEMA = 1
+MOST_SHARDS = 256  # jobs of a matrix: https://docs.github.com/en/actions/reference/limits
 LARGEST = 32 * 1024 * 1024  # bytes of a plan, unpacked
 LONGEST = (
     120_000  # characters of its text: it is an environment variable, and Linux takes no longer one (MAX_ARG_STRLEN)
@@ -98,7 +99,9 @@ def read_plan(text: str) -> RunPlan:
         plan = msgspec.json.decode(unpacked, type=RunPlan)
         if plan.schema != SCHEMA:
             raise ValueError(f"its format is {plan.schema}, and {SCHEMA} is read here")
-    except (binascii.Error, zlib.error, msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        if any(not 1 <= one.assignment.shards <= MOST_SHARDS for one in plan.suites):
+            raise ValueError(f"a suite has 1 to {MOST_SHARDS} shards")
+    except (binascii.Error, zlib.error, msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"`plan` cannot be read: {str(error)[:200]}",
             next_step="give `true` to make one, or the output `plan` of the step that made it",
@@ -109,7 +112,7 @@ def read_plan(text: str) -> RunPlan:
 def shard_of(text: str) -> tuple[int, int]:
     """`2/4`: the second of four. Raises UsageError."""
     first, _, last = text.partition("/")
-    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= 256):
+    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= MOST_SHARDS):
         raise UsageError(f"`shard` must be such as 2/4, is `{text[:40]}`", next_step="write `shard: 1/2`")
     return int(first), int(last)
 

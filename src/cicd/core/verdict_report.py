@@ -163,7 +163,7 @@ def read_verdict_report(text: bytes, source: str) -> VerdictReport:
             raise ValueError(f"its format is {report.schema}, and {SCHEMA} is read here")
         if any(not math.isfinite(one.seconds) for suite in report.suites for one in (*suite.slowest, *suite.files)):
             raise ValueError("it cannot be")
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ReportInvalid(
             f"`{source}` is no verdict",
             cause=str(error)[:300],
