@@ -4,6 +4,7 @@ EXAMPLES = {
     "setup-env": """\
 eval "$(cicd setup-env)"                                     what the config names; it ends with this shell
 eval "$(cicd setup-env --services 'postgres:18 redis')"      without a config
+cicd setup-env --seed tests/letters.sql                       with data, loaded after the migrations
 cicd setup-env --migrate-check origin/main                   try new migrations up, down and up again""",
     "run-suite": """\
 cicd run-suite --suite unit                                  a suite of the config

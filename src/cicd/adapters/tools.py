@@ -1,6 +1,7 @@
 """Programs that we drive: from PATH where they are new enough, else from the locked wheels."""
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def services_folder(env: Mapping[str, str]) -> Path:
 
 def _wheels(name: str, what: str, env: Mapping[str, str]) -> Path:
     """A locked environment with programs; installed when first needed. Raises ToolMissing."""
-    python = which("python3") or "python3"
+    # The interpreter that our own environment is made from: PATH's may be the project's by now, of another version.
+    python = getattr(sys, "_base_executable", sys.executable)
     done = run([python, "-I", "-S", str(BOOTSTRAP), "--env", name, "--print"], env=env, check=False)
     if done.code:
         cause, next_step = why(done.output)

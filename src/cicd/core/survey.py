@@ -26,8 +26,16 @@ HEALTH = (
 DRIVERS = {
     "postgres": ("psycopg", "psycopg2", "psycopg2-binary", "psycopg-binary", "asyncpg", "pg8000"),
     "redis": ("redis", "hiredis", "arq", "rq", "aioredis"),
+    "rabbitmq": ("pika", "aio-pika", "aiormq"),
 }
-IMAGES = {"postgres": "postgres", "postgis": "postgres", "pgvector": "postgres", "redis": "redis", "valkey": "redis"}
+IMAGES = {
+    "postgres": "postgres",
+    "postgis": "postgres",
+    "pgvector": "postgres",
+    "redis": "redis",
+    "valkey": "redis",
+    "rabbitmq": "rabbitmq",
+}
 IMAGE = re.compile(r"(?:.*/)?([\w-]+)(?::(\d+)[\w.-]*)?")
 REQUIREMENT = re.compile(r"^\s*[\"']?([A-Za-z0-9][\w.-]*)", re.MULTILINE)
 ENVIRONMENTS = {
