@@ -155,7 +155,7 @@ def _failed(outcome: Outcome, report: Report) -> TestsFailed:
     causes = [] if outcome.code else ["the command hides it: it ended with 0"]
     if outcome.code not in (0, 1):
         causes.append(exit_words(outcome))
-    return TestsFailed(what, cause="; ".join(causes), next_step="look at the failures in the job's summary")
+    return TestsFailed(what, cause="; ".join(causes), next_step="look at the failures above, or in the job's summary")
 
 
 def _coverage_red(outcome: Outcome) -> CicdError | None:
