@@ -42,6 +42,7 @@ LOCAL = {
         "Write what follows from the contract: action.yml files, schema, reference.",
         "cicd.commands.generate",
     ),
+    "alerts": ("Let alerts of Alertmanager start rollback.yml.", "cicd.commands.alerts"),
     "completion": (
         "Print what bash, zsh, fish or another shell needs to complete this command line.",
         "cicd.commands.completion",

@@ -84,6 +84,7 @@ VARIABLES = {
     "CICD_HOME": "Folder in which environments with tools and dependencies are kept. Empty: `$RUNNER_TEMP`, else"
     " `$XDG_CACHE_HOME/cicd`, else `~/.cache/cicd`. What outlives a job is then installed below `CICD_TARGET`.",
     "CICD_GITHUB_PATIENCE": "Seconds that a call of GitHub's API may take with all its repetitions; 30 if empty.",
+    "CICD_ALERTS_TOKEN": "Bearer token that callers of `cicd alerts` must have; needed beyond loopback.",
     "CICD_PROMETHEUS_TOKEN": "Bearer token for the Prometheus that `watch: metrics:` of the config asks.",
     "CICD_TRUSTED_ROOT": "File with the roots by which attestations are verified, as `gh attestation trusted-root`"
     " prints them, where Sigstore's own cannot be reached. Empty: `gh` fetches and checks them.",

@@ -82,7 +82,7 @@ def test_what_only_prometheus_sees_takes_a_release_back(app: Consumer, prometheu
 
 def test_a_good_release_is_stable_with_its_figures(app: Consumer, prometheus: str) -> None:
     first(app)
-    app.limits, app.watch = share(prometheus), "4s"
+    app.limits, app.watch = share(prometheus), "8s"
     with Users(app.ports[0]).running():
         result = app.promote(app.commit("v2"))
     assert result.outputs["verdict"] == "stable", result.message
