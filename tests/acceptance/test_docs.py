@@ -65,7 +65,7 @@ def test_the_tutorial(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) 
 
 
 def test_the_training(tmp_path: Path, cicd_home: Path, environ: dict[str, str]) -> None:
-    """Sections 4, 5 and 8 of the tutorial are its beginning and its end; with what docs/how-to.md says of such a hub."""
+    """Begins and ends with sections 4, 5 and 8 of the tutorial; with what docs/how-to.md asks of such a hub."""
     tutorial = commands("tutorial.md", "\n## 4.")
     blocks = [*tutorial[:6], *commands("training.md"), *commands("how-to.md"), tutorial[-1]]
     told = type_in(
