@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from cicd.commands.alerts import Bridge, address, is_loopback, main
 from cicd.errors import UsageError
 from tests.commands.site import consumer, free_ports
 from tests.core.test_alertmanager import alert, message
+from tests.programs import needed
 from tests.world import DEVELOPER, ENTRY, NAME, World, hub_of
 
 pytestmark = pytest.mark.real
@@ -78,12 +78,6 @@ def program(argv: list[str], folder: Path, **env: str) -> Iterator[subprocess.Po
         child.wait(20)
 
 
-def debian(name: str) -> str:
-    found = shutil.which(name)
-    assert found, f"apt install {name}"
-    return found
-
-
 def queued(world: World) -> list[dict[str, Any]]:
     runs = world.hub.admin("GET", "/runs?status=queued")["runs"]
     return [run for run in runs if run["event"] == "repository_dispatch"]
@@ -99,9 +93,9 @@ def test_a_rule_of_prometheus_starts_one_rollback(world: World, tmp_path: Path) 
     (tmp_path / "alertmanager.yml").write_text(ALERTMANAGER.replace("PORT", str(bridge)))
     ours = [sys.executable, "-I", str(ENTRY), "alerts", "--listen", f"127.0.0.1:{bridge}", "--repository", NAME]
     hub = {"GITHUB_API_URL": world.hub.url, "GITHUB_TOKEN": DEVELOPER, "CICD_ALERTS_TOKEN": "the-bearer-token"}
-    alertmanager = [debian("prometheus-alertmanager"), "--config.file=alertmanager.yml", "--storage.path=am"]
+    alertmanager = [needed("prometheus-alertmanager"), "--config.file=alertmanager.yml", "--storage.path=am"]
     alertmanager += [f"--web.listen-address=127.0.0.1:{manager}", "--cluster.listen-address="]
-    prometheus = [debian("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=tsdb"]
+    prometheus = [needed("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=tsdb"]
     # An alert that fires before Prometheus has found its Alertmanager is only sent again after this.
     prometheus += [f"--web.listen-address=127.0.0.1:{server}", "--rules.alert.resend-delay=1s"]
     with program(ours, tmp_path, **hub), program(alertmanager, tmp_path), program(prometheus, tmp_path):

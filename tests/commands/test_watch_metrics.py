@@ -1,6 +1,5 @@
 """A watch that asks Prometheus: a real one, which scrapes both slots."""
 
-import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +11,7 @@ import pytest
 from cicd.adapters.prometheus import Prometheus
 from tests.commands.site import Consumer, consumer, free_ports
 from tests.commands.users import Users
+from tests.programs import needed
 
 pytestmark = pytest.mark.real
 
@@ -38,8 +38,7 @@ def app(tmp_path: Path) -> Iterator[Consumer]:
 @pytest.fixture
 def prometheus(app: Consumer) -> Iterator[str]:
     """Its URL, for as long as the test lasts."""
-    program = shutil.which("prometheus")
-    assert program, "apt install prometheus"
+    program = needed("prometheus")
     config, port = app.folder / "prometheus.yml", free_ports(1)[0]
     config.write_text(SCRAPE.format(blue=app.ports[1], green=app.ports[2]))
     argv = [program, f"--config.file={config}", f"--storage.tsdb.path={app.folder / 'tsdb'}"]

@@ -15,10 +15,10 @@ from tests.docker.engine import Engine
 from tests.docker.host import Host
 from tests.docker.lab import Lab
 from tests.docker.machine import Unavailable
+from tests.programs import REQUIRED
 
 Made = TypeVar("Made")
 REASONS: list[str] = []  # why there was no lab when it was first asked for: it is not tried again
-REQUIRED = "CICD_LAB_REQUIRED"  # set where a lab that cannot be is an error, as in CI
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
