@@ -1,4 +1,4 @@
-"""Programs of this machine that some tests need. Without one they are skipped, with the reason; in CI that is an error."""
+"""Programs that some tests need. Without one they are skipped, with the reason; in CI that is an error."""
 
 import os
 import shutil
