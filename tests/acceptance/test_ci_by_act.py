@@ -51,6 +51,7 @@ def project(folder: Path, test: str = TEST, **given: object) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_library_gives_nothing_and_gets_one_verdict(act: Act, tmp_path: Path) -> None:
     ran = act(project(tmp_path / "tiny"))
     assert ran.code == 0, ran.output[-6000:]
@@ -75,6 +76,7 @@ def test_each_python_on_each_runner_and_the_image(act: Act, tmp_path: Path) -> N
     assert len(list((tmp_path / "act-store" / "caches").rglob("history.json"))) == 4
 
 
+@pytest.mark.slow
 def test_a_pull_request_builds_and_pushes_nothing(act: Act, tmp_path: Path) -> None:
     place = project(tmp_path / "tiny", image="ghcr.io/acme/tiny")
     event = tmp_path / "event.json"

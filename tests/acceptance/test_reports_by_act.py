@@ -75,6 +75,7 @@ def site(act: Act, tmp_path: Path) -> Iterator[Site]:
         yield Site(act, tmp_path / "tiny", url)
 
 
+@pytest.mark.slow
 def test_a_pull_request_sees_its_verdict(site: Site, tmp_path: Path) -> None:
     done = site.pull_request("acme/tiny", site.token(FULL))
     assert done.code != 0

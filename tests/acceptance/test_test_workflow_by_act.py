@@ -46,6 +46,7 @@ def project(folder: Path, **others: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_planned_run_in_shards_and_proven_the_second_time(act: Act, tmp_path: Path) -> None:
     folder = project(tmp_path / "tiny")
     first = act(folder)

@@ -54,6 +54,7 @@ def test_a_host_that_refuses_us(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
     works(shop)
 
 
+@pytest.mark.slow
 def test_a_host_that_is_full_or_gets_so(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
     (host,) = hosts(1)
     host.machine.run("mkdir", "-p", "/srv/cicd")
@@ -160,6 +161,7 @@ def test_docker_restarts_with_all_that_runs_in_it(
     works(shop)
 
 
+@pytest.mark.slow
 def test_a_container_name_and_a_fixed_port_go_to_the_router(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
     """Two slots cannot both have them; the router has them in the service's place, so they stay through all changes."""
     fixed = free_ports(1)[0]
@@ -179,6 +181,7 @@ def test_a_container_name_and_a_fixed_port_go_to_the_router(tmp_path: Path, lab:
     assert engine.docker("inspect", "--format={{.Id}} {{.State.StartedAt}}", "the-api") == router
 
 
+@pytest.mark.slow
 def test_a_fixed_port_that_is_taken(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
     (host,) = hosts(1)
     shop = shop_on(host, tmp_path, lab)

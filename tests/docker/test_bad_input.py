@@ -104,6 +104,7 @@ def test_an_image_of_another_repository(shop: Shop) -> None:
     works(shop)
 
 
+@pytest.mark.slow
 def test_an_image_that_never_gets_healthy(shop: Shop) -> None:
     with set_to(shop, within="12s"), untouched(shop):
         code, message = refused(shop, shop.release("sick", UNHEALTHY="1"))
@@ -120,6 +121,7 @@ def test_an_image_that_crashes_at_once(shop: Shop) -> None:
     works(shop)
 
 
+@pytest.mark.slow
 def test_an_image_that_wants_more_memory_than_there_is(shop: Shop) -> None:
     with untouched(shop), written(shop, COMPOSE.replace(HERE, f"{HERE}    mem_limit: 48m\n")):
         code, message = refused(shop, shop.release("fat", EAT_MEMORY="200"))
@@ -128,6 +130,7 @@ def test_an_image_that_wants_more_memory_than_there_is(shop: Shop) -> None:
     works(shop)
 
 
+@pytest.mark.slow
 def test_an_image_that_crashes_under_its_users(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The watch sees it: they go back to the release before. It stays down: how fast the machine is says nothing."""
     before, watch = shop.ask(), Serving.watch
@@ -154,6 +157,7 @@ def test_an_image_that_crashes_under_its_users(shop: Shop, monkeypatch: pytest.M
 WORKER = "    command: [worker]\n    volumes: [work:/work]\n    environment: {"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restart", ["no", "always"])
 def test_a_companion_that_crashes_under_traffic(shop: Shop, restart: str) -> None:
     """It starts with the switch: nothing before the watch could see it."""
@@ -169,12 +173,14 @@ def test_a_companion_that_crashes_under_traffic(shop: Shop, restart: str) -> Non
     works(shop)
 
 
+@pytest.mark.slow
 def test_a_companion_that_has_done_its_work(shop: Shop) -> None:
     with written(shop, COMPOSE.replace(WORKER, '    restart: "no"\n' + WORKER.replace("worker", "job", 1))):
         works(shop)
     works(shop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["of the image", "by the compose file"])
 def test_without_a_health_check(shop: Shop, where: str) -> None:
     """Docker's is not needed: a release is proven by answers to our own questions."""
@@ -193,6 +199,7 @@ def test_without_a_health_check(shop: Shop, where: str) -> None:
     assert shop.ask()[0] == result.outputs["release"]
 
 
+@pytest.mark.slow
 def test_the_registry_is_away(shop: Shop) -> None:
     """A promotion is refused before it touches anything; a rollback needs images that the hosts have kept."""
     works(shop)

@@ -46,6 +46,7 @@ def test_there_and_back(shop: Shop) -> None:
     assert "shop-blue-cron-blue" in shop.running()
 
 
+@pytest.mark.slow
 def test_two_hosts_switch_together_or_not_at_all(tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]) -> None:
     shop = Shop(tmp_path, lab, hosts(2))
     first = shop.promote(shop.release("v1"))
@@ -61,6 +62,7 @@ def test_two_hosts_switch_together_or_not_at_all(tmp_path: Path, lab: Lab, hosts
     assert [shop.ask(host=number)[0] for number in (0, 1)] == [first.outputs["release"]] * 2, back.message
 
 
+@pytest.mark.slow
 def test_a_job_without_a_key_plans_what_one_with_a_key_carries_out(
     tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]]
 ) -> None:
@@ -77,6 +79,7 @@ def test_a_job_without_a_key_plans_what_one_with_a_key_carries_out(
     assert shop.promote(image, plan=without.outputs["plan"]).outputs["verdict"] == "stable"
 
 
+@pytest.mark.slow
 def test_a_router_that_somebody_has_removed_is_brought_back(shop: Shop) -> None:
     shop.promote(shop.release("v1"))
     shop.engines[0].docker("rm", "--force", "shop-api-1")
@@ -85,6 +88,7 @@ def test_a_router_that_somebody_has_removed_is_brought_back(shop: Shop) -> None:
     assert shop.ask()[0] == second.outputs["release"]
 
 
+@pytest.mark.slow
 def test_a_project_that_somebody_has_brought_up_by_hand_is_taken_back(shop: Shop) -> None:
     """`docker compose up` puts the service itself in the router's place, where nothing knows of slots."""
     image = shop.release("v1")
@@ -98,6 +102,7 @@ def test_a_project_that_somebody_has_brought_up_by_hand_is_taken_back(shop: Shop
     assert shop.ask()[0] == second.outputs["release"]
 
 
+@pytest.mark.slow
 def test_a_host_whose_docker_dies_in_the_switch_takes_no_other_with_it(
     tmp_path: Path, lab: Lab, hosts: Callable[[int], list[Host]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

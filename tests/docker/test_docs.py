@@ -54,6 +54,7 @@ def test_environments_are_compared(example_repository: Path, typed: Callable[...
     assert "dev, staging, production differ in" in told
 
 
+@pytest.mark.slow
 def test_a_rollback_needs_neither_github_nor_a_registry(tmp_path: Path, typed: Callable[..., str], lab: Lab) -> None:
     shop = Shop(tmp_path / "shop", lab)
     try:

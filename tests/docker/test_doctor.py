@@ -23,6 +23,7 @@ def wrong(result: Result) -> list[tuple[str, str]]:
     return [(one["what"], one["reason_code"]) for one in result.data["findings"] if not one["ok"]]
 
 
+@pytest.mark.slow
 def test_hosts_on_which_all_is_well(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
     shop = Shop(tmp_path, lab, hosts(2))
     before = shop.doctor()
@@ -59,6 +60,7 @@ def test_what_is_wrong_on_hosts_is_said_with_its_mend(
     assert (result.decision, result.reason_code) == ("failed", "tool-missing")
 
 
+@pytest.mark.slow
 def test_a_registry_that_is_away_and_a_host_that_cannot_be_reached(tmp_path: Path, lab: Lab, hosts: Hosts) -> None:
     one, two = hosts(2)
     shop = Shop(tmp_path, lab, [one, two])
