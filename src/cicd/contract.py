@@ -309,6 +309,24 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Dora:
+    """DORA's five metrics of production, from the ledger alone, beside the targets of the config."""
+
+    days: str = given("Days of the window that ends now.", "30")
+    since: str = given("First day of another window, such as `2026-11-01`, by UTC; empty: by `days`.")
+    until: str = given("Day before which it ends; empty: now.")
+    environment: str = given("Which environment is production; empty: the config's last one, or `production`.")
+    repositories: str = given("Repositories as `owner/name`, with spaces between; empty: this one.")
+    org: str = given("Organisation, all of whose repositories are taken together.")
+    team: str = given("Team of `org`, by its slug: its repositories alone.")
+    prometheus: str = given("File to write the figures into as metrics, such as for node_exporter.")
+    svg: str = given("File to write the picture into.")
+    config: str = config_input()
+    working_directory: str = directory_input()
+    token: str = token_input()
+
+
+@dataclass(frozen=True)
 class Init:
     """Look at a repository, and write its config and the workflows that call cicd's."""
 
@@ -453,6 +471,7 @@ COMMANDS = {
             permissions=(READ_LOCK, READ_LEDGER, APPROVALS, CHECKS, PACKAGES),
         ),
         Command("status", Status, permissions=(READ_LOCK, READ_LEDGER)),
+        Command("dora", Dora, permissions=(READ_LEDGER,)),
         Command("init", Init, (Output("files", "Paths of the files that were written, with spaces between."),)),
         Command("parity", Parity, (Output("differences", "In how many settings, secret ones left out, they differ."),)),
         Command("lock", Lock, permissions=(LOCK, READ_LEDGER)),

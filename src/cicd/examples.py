@@ -33,6 +33,10 @@ cicd build --sha v1.4.2""",
     "plan": """\
 IMAGE=$(cicd build)
 cicd plan --environment staging --image "$IMAGE"             what would happen, or why it would be refused""",
+    "dora": """\
+cicd dora                                                     the last 30 days of this repository
+cicd dora --days 90 --repositories "acme/api acme/web" --json
+cicd dora --org acme --svg dora.svg --prometheus /var/lib/node_exporter/dora.prom""",
     "status": """\
 cicd status
 cicd status --json""",

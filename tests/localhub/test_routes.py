@@ -102,6 +102,7 @@ TABLE: dict[tuple[str, str], Callable[[World], Made]] = {
     ("GET", "/meta"): lambda w: ("/meta", None, 200),
     ("GET", "/rate_limit"): lambda w: ("/rate_limit", None, 200),
     ("GET", "/user"): lambda w: ("/user", None, 200),
+    ("GET", "/orgs/{org}/repos"): lambda w: (f"/orgs/{R.split('/')[2]}/repos", None, 200),
     ("GET", "/users/{username}"): lambda w: ("/users/bob", None, 200),
     ("GET", "{R}/collaborators/{username}/permission"): lambda w: (f"{R}/collaborators/bob/permission", None, 200),
     ("GET", "{R}"): lambda w: (R, None, 200),

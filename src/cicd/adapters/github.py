@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from cicd.adapters.github_answers import (
     CommitStatuses,
     Comparison,
     Environment,
+    ListedRepository,
     Made,
     Pending,
     Status,
@@ -104,11 +106,31 @@ class GitHub:
         self._protections |= found.protections
         return found
 
+    def query(self, query: str, variables: dict[str, Any]) -> Mapping[str, Any]:
+        """The data of a query about any repository that the token may see."""
+        return self._graphql(query, variables, dict[str, Any])
+
+    def repositories_of(self, org: str, team: str = "") -> list[str]:
+        """`owner/name` of an organisation's repositories, or of those of one of its teams."""
+        path, found = f"/orgs/{org}/teams/{team}/repos" if team else f"/orgs/{org}/repos", list[str]()
+        for page in range(1, 1001):
+            asked = f"{path}?per_page=100&page={page}"
+
+            def ask(asked: str = asked) -> list[ListedRepository]:
+                headers, answer = self._requester().requestJsonAndCheck("GET", asked)
+                return self._take(headers, answer, list[ListedRepository])
+
+            names = [entry.full_name for entry in self._made.read(ask, path)]
+            found += names
+            if len(names) < 100:
+                break
+        return found
+
     def viewer(self) -> str:
         """Login of the token's owner."""
         return self._graphql("{ viewer { login } }", {}, Viewer).viewer.login
 
-    def _graphql(self, query: str, variables: dict[str, str], kind: type[T]) -> T:
+    def _graphql(self, query: str, variables: dict[str, Any], kind: type[T]) -> T:
         """The `data` of the answer, also where parts of it may not be seen."""
 
         def ask() -> T:

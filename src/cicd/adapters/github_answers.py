@@ -272,3 +272,9 @@ class ArtifactAnswers(msgspec.Struct):
     """https://docs.github.com/en/rest/actions/artifacts#list-workflow-run-artifacts"""
 
     artifacts: list[ArtifactAnswer]
+
+
+class ListedRepository(msgspec.Struct, frozen=True):
+    """A repository in a list of them."""
+
+    full_name: str

@@ -83,6 +83,18 @@ def subjects(folder: Path, base: str, head: str, most: int = 20) -> list[str]:
     return done.output.splitlines() if done.code == 0 else []
 
 
+def changed_at(folder: Path, base: str, head: str, most: int = 100) -> list[float]:
+    """When each change that `head` has and `base` has not came to the branch, in seconds since 1970, newest first.
+
+    Args:
+        base: empty for none; then `head` itself is what changed.
+    """
+    what = [f"--max-count={most}", f"{base}..{head}"] if base else ["--max-count=1", head]
+    argv = ["git", "-C", str(folder), "log", "--first-parent", "--format=%ct", *what]
+    done = run(argv, check=False)
+    return [float(line) for line in done.output.split()] if done.code == 0 else []
+
+
 def tag_of(folder: Path, sha: str) -> str:
     """A tag of the commit, as a label for people; empty if it has none or is not in this checkout."""
     done = run(["git", "-C", str(folder), "tag", "--points-at", sha, "--sort=-version:refname"], check=False)

@@ -1,6 +1,7 @@
 """What promote, rollback and recover have in common: what dead runs left, the attempt, its place in the ledger."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -142,6 +143,7 @@ class Deployer:
         *,
         alert: str = "",
         rehearsal: bool = False,
+        changes: Sequence[float] = (),
     ) -> Result:
         """Open the ledger, execute, close the ledger.
 
@@ -150,6 +152,7 @@ class Deployer:
             reason: why, for a rollback.
             alert: id of the one that asked for the rollback.
             rehearsal: whether the rollback only shows that one could go back.
+            changes: when what a promotion brings came to its branch, in seconds since 1970.
         """
         payload = Payload(
             kind=plan.kind,
@@ -163,6 +166,7 @@ class Deployer:
             at=time.time(),
             alert=alert,
             rehearsal=rehearsal,
+            changes=list(changes),
         )
         number = self._open(plan, payload)
         self.runner.say(f"{plan.kind} {plan.release.name} → {self.site.name}")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from cicd.adapters.github import GitHub
 from cicd.adapters.runner import Runner
+from cicd.adapters.store import changed_at
 from cicd.adapters.together import interruptible
 from cicd.commands.answer import counted
 from cicd.commands.approval import require_approval, require_run
@@ -95,7 +96,9 @@ def promote(
         if now.plan.hash != proposal.plan.hash:
             raise another_plan(proposal.plan.hash, now)
         steps = site.steps(now.running, now.record, now.settings, now.layout)
-        result = deployer.carry_out(now.plan, steps, approved_by, now.secrets)
+        before = now.running.release.sha if now.running.release else ""
+        changes = changed_at(project.folder, before, now.plan.release.sha)
+        result = deployer.carry_out(now.plan, steps, approved_by, now.secrets, changes=changes)
         result = rehearse(project, deployer, now, result, approved_by)
     return counted(result, hub)
 

@@ -134,6 +134,16 @@ class Metrics(_Section, frozen=True):
     within: Duration = 5
 
 
+class Targets(_Section, frozen=True):
+    """What `cicd dora` holds its figures against; left out: no target."""
+
+    deployments_per_week: float | None = None
+    lead_time: Duration | None = None
+    fail_rate: Percent | None = None
+    recovery_time: Duration | None = None
+    rework_rate: Percent | None = None
+
+
 class Watch(_Section, frozen=True):
     """What a release must show under traffic `for` a while, by the router's log, and by `metrics` of Prometheus.
 
@@ -301,6 +311,7 @@ class Config(_Section, frozen=True):
     quarantine: list[Quarantined] = []
     deploy: Deploy | None = None
     freeze: list[Freeze] = []
+    targets: Targets = Targets()
     environments: dict[Name, Environment] = {}
 
 

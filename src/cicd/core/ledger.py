@@ -39,6 +39,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
         at: when it began, in seconds since 1970: GitHub knows only when it was told.
         alert: id of the alert that asked for a rollback; empty: none did.
         rehearsal: whether a rollback only shows that one could go back, and says nothing against what it leaves.
+        changes: when each change that a promotion brings came to its branch, in seconds since 1970, newest first:
+            committer times of the first parents since the release before, so a merge counts once, squashed or not.
     """
 
     cicd: int = FORMAT
@@ -53,6 +55,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
     at: float = 0.0
     alert: str = ""
     rehearsal: bool = False
+    changes: list[float] = []
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +67,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         created_at: ISO 8601, as GitHub writes it.
         verdict: how it ended.
         note: what was written with the verdict.
+        verdicts: each one that was written, with its time as GitHub writes it, oldest first.
         payload: ours.
     """
 
@@ -72,6 +76,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     verdict: Verdict
     note: str = ""
+    verdicts: tuple[tuple[str, Verdict], ...] = ()
     payload: Payload
 
     @property
@@ -86,13 +91,15 @@ def read_deployment(node: Mapping[str, Any]) -> Deployment | None:
         return None
     # GitHub gives them newest first, with times in whole seconds; the order within one second must survive the sort.
     statuses = sorted(reversed(node["statuses"]["nodes"]), key=lambda status: status["createdAt"])
-    verdict, note = _verdict(statuses)
+    told = [(str(status["createdAt"]), *found) for status in statuses if (found := _verdict(status))]
+    _, verdict, note = told[-1] if told else ("", "in-progress", "")
     return Deployment(
         id=int(node["databaseId"]),
         environment=str(node["environment"]),
         created_at=str(node["createdAt"]),
         verdict=verdict,
         note=note,
+        verdicts=tuple((at, one) for at, one, _ in told),
         payload=payload,
     )
 
@@ -113,14 +120,10 @@ def _payload(value: Any) -> Payload | None:
     return payload if payload.cicd == FORMAT else None
 
 
-def _verdict(statuses: Sequence[Mapping[str, Any]]) -> tuple[Verdict, str]:
-    """The newest status that says a verdict of ours; `inactive` ones that GitHub adds by itself say none."""
-    for status in reversed(statuses):
-        head, _, note = str(status.get("description") or "").partition(": ")
-        for verdict in VERDICTS:
-            if head == verdict:
-                return verdict, note
-    return "in-progress", ""
+def _verdict(status: Mapping[str, Any]) -> tuple[Verdict, str] | None:
+    """The verdict of ours that a status says, and its note; `inactive` ones that GitHub adds by itself say none."""
+    head, _, note = str(status.get("description") or "").partition(": ")
+    return next(((verdict, note) for verdict in VERDICTS if head == verdict), None)
 
 
 def description(verdict: Verdict, note: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pygit2
 
 from cicd.localhub.calls import Answer, Call, Json, Route, node_id, page_of, paged
 from cicd.localhub.commits import commit_json
 from cicd.localhub.history import all_refs, find_commit, open_git
 from cicd.localhub.problems import not_found
-from cicd.localhub.store import Db, Row, count, one
+from cicd.localhub.store import Db, Row, count, many, one
 from cicd.localhub.users import simple_user
 
 _TEMPLATES = {
@@ -174,7 +176,21 @@ def list_tags(call: Call) -> Answer:
     return paged(call, body, page, len(tags))
 
 
+def list_org_repos(call: Call) -> Answer:
+    """GET /orgs/{org}/repos: those of this owner that the token may see; a run's token sees its own and public ones."""
+    owner, token = call.params["org"], call.token or {}
+    if one(call.db, "SELECT * FROM users WHERE login = ?", owner) is None:
+        raise not_found()
+    page = page_of(call)
+    size, start = page.limits
+    rows = many(call.db, "SELECT * FROM repos WHERE owner = ? COLLATE NOCASE ORDER BY name", owner)
+    seen = [row for row in rows if not row["private"] or token.get("repo_id") in (None, row["id"])]
+    body = [minimal_repository(replace(call, repo=row)) for row in seen[start : start + size]]
+    return paged(call, body, page, len(seen))
+
+
 ROUTES = [
+    Route("GET", "/orgs/{org}/repos", list_org_repos),
     Route("GET", "/repos/{owner}/{repo}", get_repo, "metadata"),
     Route("GET", "/repos/{owner}/{repo}/branches", list_branches, "contents"),
     Route("GET", "/repos/{owner}/{repo}/branches/{branch}", get_branch, "contents", rest="branch"),
