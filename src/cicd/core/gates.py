@@ -74,7 +74,7 @@ class CoverageGate(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sentence(self) -> str:
         """The gate in words: figure, kind of figure, threshold."""
-        policy = "no threshold is set" if self.least is None else f"at least {self.least:g}% is demanded"
+        policy = "nothing is demanded of it here" if self.least is None else f"at least {self.least:g}% is demanded"
         if not self.wanted:
             return "Coverage was not asked for"
         if self.found is None:
