@@ -30,7 +30,7 @@ def test_the_sentence_says_figure_kind_and_threshold() -> None:
     assert "84999 of 100000 statements by coverage.py" in found
     assert "at least 85% is demanded" in found
     assert "not measured" in CoverageGate(wanted=True, least=85).sentence
-    assert "no threshold" in CoverageGate(wanted=True, found=Coverage(1, 2)).sentence
+    assert "nothing is demanded" in CoverageGate(wanted=True, found=Coverage(1, 2)).sentence
     assert "not asked" in CoverageGate().sentence
 
 
