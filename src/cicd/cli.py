@@ -43,6 +43,7 @@ LOCAL = {
         "cicd.commands.generate",
     ),
     "alerts": ("Let alerts of Alertmanager start rollback.yml.", "cicd.commands.alerts"),
+    "exporter": ("Serve what the ledger tells, as metrics for Prometheus.", "cicd.commands.exporter"),
     "completion": (
         "Print what bash, zsh, fish or another shell needs to complete this command line.",
         "cicd.commands.completion",

@@ -58,6 +58,7 @@ def test_core_is_pure(path: Path) -> None:
         ("subprocess", "adapters/process.py"),
         ("pg8000", "adapters/migrators/session.py"),
         ("cvss", "adapters/cvss_scores.py"),
+        ("prometheus_client", "adapters/prometheus_text.py"),
     ],
 )
 def test_each_effect_has_one_place(package: str, only: str) -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from cicd.core.config import Targets
 from cicd.core.dora import WEEK, Counts, count, measure, met, seconds_of, total
-from cicd.core.dora_told import figure, picture, prometheus, span, table, told
+from cicd.core.dora_told import figure, picture, span, table, told
 from cicd.core.ledger import Deployment, Payload, Verdict
+from cicd.core.metrics import of_dora
 from tests.core.histories import release
 
 HOUR, DAY = 3600.0, 86400.0
@@ -113,7 +114,7 @@ def test_nothing_is_no_figure() -> None:
         "recovery_time": None,
         "rework_rate": None,
     }
-    assert prometheus({"a/b": (metrics, Counts())}).count("\n") == 3, "the frequency is known to be 0"
+    assert [one.name for one in of_dora("a/b", metrics)] == ["cicd_dora_deployments_per_week"], "that is known to be 0"
 
 
 VERDICTS: st.SearchStrategy[Any] = st.lists(

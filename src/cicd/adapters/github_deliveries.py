@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ query($owner: String!, $name: String!, $environments: [String!], $cursor: String
 }
 """
 Node = dict[str, Any]
+T = TypeVar("T")
 Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
 
@@ -39,10 +40,10 @@ class Kept(msgspec.Struct, frozen=True):
     reaches: float = float("inf")
 
 
-def read_many(repositories: Sequence[str], read: Callable[[str], list[Node]]) -> dict[str, list[Node]]:
-    """The nodes of each repository, several at a time. Raises what reading one raises."""
+def read_many(repositories: Sequence[str], read: Callable[[str], T]) -> list[T]:
+    """What reading each repository gives, several at a time. Raises what reading one raises."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(repositories, pool.map(read, repositories), strict=True))
+        return list(pool.map(read, repositories))
 
 
 def read_nodes(repository: str, environment: str, since: float, ask: Ask, folder: Path | None) -> list[Node]:

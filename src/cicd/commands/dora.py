@@ -12,13 +12,15 @@ from cicd.adapters.config_file import read_text
 from cicd.adapters.folders import environment_root
 from cicd.adapters.github import GitHub
 from cicd.adapters.github_deliveries import Node, read_many, read_nodes
+from cicd.adapters.prometheus_text import text
 from cicd.adapters.runner import Runner
 from cicd.contract import Dora
 from cicd.core.config import Config, Targets
 from cicd.core.config_rules import parse_config
 from cicd.core.dora import attempt, count, measure, seconds_of, total
-from cicd.core.dora_told import as_data, markdown, picture, prometheus, table, told
+from cicd.core.dora_told import as_data, markdown, picture, table, told
 from cicd.core.ledger import Deployment, read_deployment
+from cicd.core.metrics import merged, of_dora
 from cicd.core.results import Result
 from cicd.errors import NoToken, UsageError
 
@@ -61,7 +63,7 @@ def main(inputs: Dora, runner: Runner) -> Result:
     metrics = measure(summed, seconds)
     about = told(summed, found.foreign, len(repositories), round(window.days, 1))
     each = {name: (measure(one, seconds), one) for name, one in counts.items()}
-    write(inputs.prometheus, prometheus(each))
+    write(inputs.prometheus, text(merged(one for name, (five, _) in each.items() for one in of_dora(name, five))))
     write(inputs.svg, picture(metrics, targets, weeks(found.ledgers.values(), window), about))
     return Result(
         decision="done",
@@ -153,7 +155,7 @@ def read(repositories: Sequence[str], environment: str, window: Window, hub: Git
         return read_nodes(repository, environment, window.since, hub.query, folder)
 
     ledgers, foreign = {}, 0
-    for repository, found in read_many(repositories, nodes).items():
+    for repository, found in zip(repositories, read_many(repositories, nodes), strict=True):
         read_ones = [(node, read_deployment(node)) for node in found]
         ledgers[repository] = [one for _, one in read_ones if one]
         others = [seconds_of(str(node["createdAt"])) for node, one in read_ones if one is None]

@@ -1,7 +1,7 @@
-"""DORA's figures as a table, as metrics, and as a picture."""
+"""DORA's figures as a table and as a picture."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -16,17 +16,6 @@ NAMES = {
     "fail_rate": "change fail rate",
     "recovery_time": "failed deployment recovery time",
     "rework_rate": "deployment rework rate",
-}
-HELP = {
-    "cicd_dora_deployments_per_week": (
-        "deployments_per_week",
-        1.0,
-        "Promotions that reached users, by the week.",
-    ),
-    "cicd_dora_lead_time_seconds": ("lead_time", 1.0, "Median time from a change on its branch to its users."),
-    "cicd_dora_fail_ratio": ("fail_rate", 0.01, "Share of promotions that were taken back."),
-    "cicd_dora_recovery_time_seconds": ("recovery_time", 1.0, "Median time from a failed release to a healthy one."),
-    "cicd_dora_rework_ratio": ("rework_rate", 0.01, "Share of deployments that were there to mend."),
 }
 
 
@@ -88,28 +77,6 @@ def told(counts: Counts, foreign: int, repositories: int, days: float) -> str:
         f"{counts.clocks} times lay after what followed them and count as 0 s: clocks differ" if counts.clocks else "",
     ]
     return "; ".join(filter(None, parts))
-
-
-def prometheus(found: Mapping[str, tuple[Metrics, Counts]]) -> str:
-    """The figures of each repository as gauges, in Prometheus' text format; a figure that there is not is left out.
-
-    https://prometheus.io/docs/instrumenting/exposition_formats/ and its naming: base units, ratios from 0 to 1.
-    """
-    lines = []
-    for metric, (name, factor, about) in HELP.items():
-        values = [(repository, getattr(metrics, name)) for repository, (metrics, _) in found.items()]
-        series = [
-            f'{metric}{{repository="{_escaped(repository)}"}} {value * factor!r}'
-            for repository, value in values
-            if value is not None
-        ]
-        if series:
-            lines += [f"# HELP {metric} {about}", f"# TYPE {metric} gauge", *series]
-    return "\n".join(lines) + "\n" if lines else ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def picture(metrics: Metrics, targets: Targets, weeks: Sequence[tuple[str, float]], about: str) -> str:
