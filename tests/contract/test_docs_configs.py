@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -29,3 +31,22 @@ def test_some_are_shown() -> None:
 def test_a_config_in_the_docs_is_one(text: str) -> None:
     parse_config(text, "docs")
     jsonschema.Draft202012Validator(SCHEMA).validate(yaml.safe_load(text))
+
+
+def fragments() -> Iterator[Any]:
+    """Parts of a config: all of their keys are a config's, and neither `version` nor a workflow's are among them."""
+    for page in PAGES:
+        for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
+            part = yaml.safe_load(block)
+            if isinstance(part, dict) and set(part) <= set(SCHEMA["$defs"]["Config"]["properties"]) - {"version"}:
+                yield pytest.param(part, id=f"{page.name}-{number}")
+
+
+@pytest.mark.parametrize("part", list(fragments()))
+def test_a_part_of_a_config_is_one(part: dict[str, Any]) -> None:
+    plain = json.loads(json.dumps(part, default=str))  # JSON has no dates
+    jsonschema.Draft202012Validator(SCHEMA).validate({"version": 1, "app": "docs", **plain})
+
+
+def test_parts_are_found() -> None:
+    assert len(list(fragments())) >= 8
