@@ -167,7 +167,9 @@ def test_a_companion_that_crashes_under_traffic(shop: Shop, restart: str) -> Non
     with set_to(shop, watch="60s"), written(shop, tired), lossless(shop):
         code, message = refused(shop, shop.release(f"tired-worker-{restart}"))
     assert code == 44
-    tells(message, "companion `worker` on ssh://", "crashed", "ended with 1)", "Next: mend it")
+    tells(message, "companion `worker` on ssh://", "crashed", "Next: mend it")
+    # With `always` Docker may have started it again before it was looked at.
+    assert "ended with 1)" in message or (restart == "always" and "was started again" in message), message
     assert shop.ask() == before
     assert [name for name in shop.running() if "worker" in name or "cron" in name] == companions
     works(shop)
