@@ -41,7 +41,9 @@ def target(name: str, targets: Targets) -> str:
     value = getattr(targets, name)
     if value is None:
         return ""
-    return f"≥ {value:g} a week" if name == "deployments_per_week" else f"< {figure(name, value)}"
+    if name == "deployments_per_week":
+        return f"≥ {value:g} a week"
+    return f"< {figure(name, value)}" if value else "none"
 
 
 def rows(metrics: Metrics, targets: Targets) -> list[tuple[str, str, str, str]]:
@@ -74,6 +76,9 @@ def told(counts: Counts, foreign: int, repositories: int, days: float) -> str:
         f"{counts.promotions} promotions and {counts.rollbacks} rollbacks in {days:g} days",
         f"{repositories} repositories" if repositories != 1 else "",
         f"{foreign} deployments that are not cicd's were left out" if foreign else "",
+        f"{counts.untold} promotions brought no change, or do not say when theirs came: they have no lead time"
+        if counts.untold
+        else "",
         f"{counts.clocks} times lay after what followed them and count as 0 s: clocks differ" if counts.clocks else "",
     ]
     return "; ".join(filter(None, parts))
