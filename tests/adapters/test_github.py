@@ -251,6 +251,20 @@ def test_who_is_away_is_named(url: str, said: str) -> None:
     assert said in error.next_step
 
 
+@pytest.mark.parametrize("kind", ["RATE_LIMITED", "RATE_LIMIT"])
+def test_a_limit_of_graphql_is_said_with_status_200_and_is_no_lack_of_permissions(kind: str) -> None:
+    data = {"errors": [{"type": kind, "message": "API rate limit already exceeded for user ID 1."}]}
+    error = explain(GithubException(400, data, {"x-ratelimit-remaining": "0"}), "the ledger")
+    assert isinstance(error, RateLimited)
+
+
+def test_what_graphql_forbids_is_refused_as_rest_would() -> None:
+    data = {"data": None, "errors": [{"type": "FORBIDDEN", "message": "Resource not accessible"}]}
+    error = explain(GithubException(400, data), "the ledger")
+    assert isinstance(error, GitHubRefused)
+    assert error.status == 403
+
+
 def test_an_error_of_graphql_is_told_in_its_own_words() -> None:
     data = {"data": None, "errors": [{"type": "NOT_FOUND", "message": "Could not resolve to a Repository"}]}
     error = explain(GithubException(404, data), "the ledger")

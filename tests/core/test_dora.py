@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cicd.core.config import Targets
-from cicd.core.dora import WEEK, Counts, count, measure, met, seconds_of, total
+from cicd.core.dora import EARLIER, WEEK, Counts, count, measure, met, seconds_of, total
 from cicd.core.dora_told import figure, picture, span, table, told
 from cicd.core.ledger import Deployment, Payload, Verdict
 from cicd.core.metrics import of_dora
@@ -144,6 +145,61 @@ def test_any_ledger_has_figures_in_their_bounds(ledger: list[Deployment]) -> Non
     halves = (count(ledger, START, START + DAY), count(ledger, START + DAY, START + WEEK))
     both = total(halves)
     assert (both.promotions, both.failed, both.rollbacks) == (found.promotions, found.failed, found.rollbacks)
+
+
+@given(st.lists(DEPLOYMENTS, max_size=8), st.lists(DEPLOYMENTS, max_size=4))
+def test_older_deployments_that_are_known_or_not_change_nothing(
+    ledger: list[Deployment], more: list[Deployment]
+) -> None:
+    ledger = list({one.id: one for one in ledger}.values())
+    old = [made_at(one, seconds_of(one.created_at) - EARLIER - 10 * DAY) for one in more]
+    assert count([*ledger, *old], START, START + WEEK) == count(ledger, START, START + WEEK)
+
+
+def made_at(one: Deployment, at: float) -> Deployment:
+    return msgspec.structs.replace(one, id=one.id - 10**9, created_at=iso(at))
+
+
+HUGE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.tuples(HUGE, st.lists(HUGE, max_size=4)), min_size=1, max_size=4))
+def test_times_that_cannot_be_give_figures_that_can_be_said(told_by_strangers: list[tuple[float, list[float]]]) -> None:
+    good = deployed(0, (60, "stable"), (600, "rolled-back"))
+    ledger = [
+        msgspec.structs.replace(good, id=number, payload=msgspec.structs.replace(good.payload, at=at, changes=changes))
+        for number, (at, changes) in enumerate(told_by_strangers)
+    ]
+    found = counted(*ledger)
+    metrics = measure(found, WEEK)
+    assert all(0 <= seconds < 10 * START for seconds in (*found.lead, *found.recovery))
+    assert "inf" not in table(metrics, Targets(), told(found, 0, 1, 7))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "target", "held"),
+    [
+        ("fail_rate", 5.0, 5.0, False),  # the target is below 5%
+        ("fail_rate", 4.9, 5.0, True),
+        ("fail_rate", 0.0, 0.0, True),
+        ("lead_time", 7200.0, 7200.0, False),
+        ("deployments_per_week", 5.0, 5.0, True),
+        ("deployments_per_week", 4.9, 5.0, False),
+        ("rework_rate", None, 5.0, None),
+        ("recovery_time", 1.0, None, None),
+    ],
+)
+def test_what_the_table_says_of_a_target_is_what_it_is_held_against(
+    name: str, value: float | None, target: float | None, held: bool | None
+) -> None:
+    metrics = msgspec.structs.replace(measure(Counts(), WEEK), **{name: value})
+    assert met(metrics, Targets(**{name: target}))[name] is held
+
+
+def test_a_promotion_that_brought_no_change_is_told() -> None:
+    found = counted(deployed(0, (60, "stable")), deployed(DAY, (DAY + 60, "stable"), changes=(0,)))
+    assert (found.untold, len(found.lead)) == (1, 1)
+    assert "1 promotions brought no change" in told(found, 0, 1, 7)
 
 
 @pytest.mark.parametrize(

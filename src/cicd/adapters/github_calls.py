@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import tenacity
@@ -127,10 +127,25 @@ class Calls:
         )
 
 
+# GraphQL answers 200 with `errors`, of which PyGithub makes 400; what REST would have answered for their types.
+# https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
+OF_GRAPHQL = {"NOT_FOUND": 404, "FORBIDDEN": 403, "RATE_LIMITED": 429, "RATE_LIMIT": 429}
+
+
 def _status(error: BaseException) -> tuple[int, dict[str, str]]:
     """HTTP status and headers of PyGithub's error; 0 for no answer."""
     headers = getattr(error, "headers", None) or {}
-    return int(getattr(error, "status", 0) or 0), {name.lower(): str(value) for name, value in headers.items()}
+    status = int(getattr(error, "status", 0) or 0)
+    if status == 400:
+        status = OF_GRAPHQL.get(str(_first_error(error).get("type")), status)
+    return status, {name.lower(): str(value) for name, value in headers.items()}
+
+
+def _first_error(error: BaseException) -> dict[str, Any]:
+    """The first of GraphQL's `errors`; empty where there is none."""
+    data = getattr(error, "data", None)
+    errors = data.get("errors") if isinstance(data, dict) else None
+    return errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
 
 
 def is_githubs(error: BaseException) -> bool:
@@ -210,6 +225,4 @@ def _message(error: Exception) -> str:
     data = getattr(error, "data", None)
     if not isinstance(data, dict):
         return str(error)[:300]
-    errors = data.get("errors")  # GraphQL's are a list of their own
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    return str(data.get("message") or first.get("message") or error)[:300]
+    return str(data.get("message") or _first_error(error).get("message") or error)[:300]

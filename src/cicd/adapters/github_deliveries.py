@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ AT_ONCE = 6  # repositories; GitHub allows a hundred requests at a time, of all 
 QUERY = """
 query($owner: String!, $name: String!, $environments: [String!], $cursor: String) {
   repository(owner: $owner, name: $name) {
+    url databaseId
     deployments(first: 100, after: $cursor, environments: $environments,
         orderBy: {field: CREATED_AT, direction: DESC}) {
       nodes {
@@ -34,10 +35,22 @@ Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What was read before: nodes, newest first, and from when on they are all there (seconds since 1970)."""
+    """What was read before.
+
+    Attributes:
+        nodes: newest first.
+        reaches: from when on they are all there, in seconds since 1970.
+        whose: the repository, of which there may be others of the same name: elsewhere, or made anew.
+    """
 
     nodes: list[Node] = []
     reaches: float = float("inf")
+    whose: str = ""
+
+
+class Page(msgspec.Struct, frozen=True):
+    whose: str
+    nodes: list[Node]
 
 
 def read_many(repositories: Sequence[str], read: Callable[[str], T]) -> list[T]:
@@ -58,45 +71,48 @@ def read_nodes(repository: str, environment: str, since: float, ask: Ask, folder
     """
     kept = _kept(folder, repository, environment)
     usable = kept if kept.reaches <= since else Kept()
-    known = {node["databaseId"] for node in usable.nodes}
-    found: list[Node] = []
-    owner, _, name = repository.partition("/")
-    variables: dict[str, Any] = {"owner": owner, "name": name, "environments": [environment], "cursor": None}
-    reaches = since
-    while True:
-        page = _page(ask(QUERY, variables), repository)
-        found += page["nodes"]
-        if any(node["databaseId"] in known for node in page["nodes"]):
-            fresh = {node["databaseId"] for node in found}
-            found += [node for node in usable.nodes if node["databaseId"] not in fresh]
-            reaches = usable.reaches
-            break
-        if not page["pageInfo"]["hasNextPage"]:
-            reaches = 0.0
-            break
-        if page["nodes"] and seconds_of(str(page["nodes"][-1]["createdAt"])) < since:
-            break
-        variables["cursor"] = page["pageInfo"]["endCursor"]
+    found = _joined(_pages(repository, environment, ask), usable, since)
     if folder:
         with contextlib.suppress(OSError):  # the next run asks for more
-            text = msgspec.json.encode(Kept(found, reaches)).decode()
+            text = msgspec.json.encode(found).decode()
             write_private(_file(private_folder(folder), repository, environment), text)
-    return found
+    return found.nodes
 
 
-def _page(data: Mapping[str, Any], repository: str) -> Any:
-    """The page of deployments; an empty one of a repository that cannot be seen. Raises GitHubUnavailable."""
-    try:
-        if data["repository"] is None:
-            return {"nodes": [], "pageInfo": {"hasNextPage": False}}
-        page = data["repository"]["deployments"]
-        _ = [(node["databaseId"], node["createdAt"], node["statuses"]["nodes"]) for node in page["nodes"]]
-        _ = page["pageInfo"]["hasNextPage"] and page["pageInfo"]["endCursor"]
-        return page
-    except (KeyError, TypeError) as error:
-        raise GitHubUnavailable(
-            f"GitHub's answer about deployments of {repository} cannot be read: {error!r}"
-        ) from None
+def _pages(repository: str, environment: str, ask: Ask) -> Iterator[Page]:
+    """Each when it is wanted, newest first. Raises GitHubUnavailable."""
+    owner, _, name = repository.partition("/")
+    variables: dict[str, Any] = {"owner": owner, "name": name, "environments": [environment], "cursor": None}
+    more = True
+    while more:
+        data = ask(QUERY, variables)
+        try:
+            found = data["repository"]
+            whose = f"{found['url']} {found['databaseId']}"
+            page = found["deployments"]
+            nodes = [(node, node["databaseId"], node["createdAt"], node["statuses"]["nodes"]) for node in page["nodes"]]
+            more, variables = page["pageInfo"]["hasNextPage"], {**variables, "cursor": page["pageInfo"]["endCursor"]}
+        except (KeyError, TypeError) as error:
+            raise GitHubUnavailable(
+                f"GitHub's answer about deployments of {repository} cannot be read: {error!r}"
+            ) from None
+        yield Page(whose, [node for node, *_ in nodes])
+
+
+def _joined(pages: Iterable[Page], kept: Kept, since: float) -> Kept:
+    """What was read before behind as many new pages as it takes."""
+    found: dict[int, Node] = {}
+    whose = ""
+    for page in pages:
+        whose = page.whose
+        found |= {node["databaseId"]: node for node in page.nodes}
+        known = {node["databaseId"]: node for node in kept.nodes} if kept.whose == whose else {}
+        if found.keys() & known.keys():
+            older = [node for number, node in known.items() if number not in found]
+            return Kept([*found.values(), *older], kept.reaches, whose)
+        if page.nodes and seconds_of(str(page.nodes[-1]["createdAt"])) < since:
+            return Kept(list(found.values()), since, whose)
+    return Kept(list(found.values()), 0.0, whose)
 
 
 def _kept(folder: Path | None, repository: str, environment: str) -> Kept:

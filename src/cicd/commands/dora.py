@@ -17,12 +17,12 @@ from cicd.adapters.runner import Runner
 from cicd.contract import Dora
 from cicd.core.config import Config, Targets
 from cicd.core.config_rules import parse_config
-from cicd.core.dora import attempt, count, measure, seconds_of, total
+from cicd.core.dora import EARLIER, attempt, count, measure, seconds_of, total
 from cicd.core.dora_told import as_data, markdown, picture, table, told
 from cicd.core.ledger import Deployment, read_deployment
 from cicd.core.metrics import merged, of_dora
 from cicd.core.results import Result
-from cicd.errors import NoToken, UsageError
+from cicd.errors import GitHubRefused, NoToken, UsageError
 
 DAY = 86400.0  # seconds
 REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
@@ -42,10 +42,16 @@ class Window:
 
 @dataclass(frozen=True)
 class Read:
-    """The ledgers. `foreign`: deployments in the window that are not cicd's."""
+    """The ledgers.
+
+    Attributes:
+        foreign: deployments in the window that are not cicd's.
+        unread: repositories that GitHub lists and does not let be read.
+    """
 
     ledgers: dict[str, list[Deployment]]
     foreign: int
+    unread: list[str]
 
 
 def main(inputs: Dora, runner: Runner) -> Result:
@@ -55,13 +61,13 @@ def main(inputs: Dora, runner: Runner) -> Result:
     targets = config.targets if config else Targets()
     environment = inputs.environment or last_environment(config)
     hub = GitHub(runner_of(runner, inputs), inputs.token)
-    repositories = repositories_of(inputs, runner, hub)
-    found = read(repositories, environment, window, hub, environment_root(runner) / "dora")
+    named, listed = named_in(inputs, runner), listed_by(inputs, hub)
+    found = read(named, listed, environment, window, hub, environment_root(runner) / "dora")
     counts = {name: count(ledger, window.since, window.until) for name, ledger in found.ledgers.items()}
     seconds = window.until - window.since
     summed = total(counts.values())
     metrics = measure(summed, seconds)
-    about = told(summed, found.foreign, len(repositories), round(window.days, 1))
+    about = told(summed, found.foreign, len(found.ledgers), round(window.days, 1), found.unread)
     each = {name: (measure(one, seconds), one) for name, one in counts.items()}
     write(inputs.prometheus, text(merged(one for name, (five, _) in each.items() for one in of_dora(name, five))))
     write(inputs.svg, picture(metrics, targets, weeks(found.ledgers.values(), window), about))
@@ -75,6 +81,7 @@ def main(inputs: Dora, runner: Runner) -> Result:
             "environment": environment,
             **as_data(metrics, summed),
             "foreign": found.foreign,
+            "unread": found.unread,
             "repositories": {name: as_data(*one) for name, one in each.items()},
             "github_calls": hub.calls,
         },
@@ -130,37 +137,57 @@ def runner_of(runner: Runner, inputs: Dora) -> Runner:
     return replace(runner, env={**runner.env, "GITHUB_REPOSITORY": some})
 
 
-def repositories_of(inputs: Dora, runner: Runner, hub: GitHub) -> list[str]:
-    """Whose ledgers are read. Raises UsageError, NoToken, or one of GitHub's errors."""
+def named_in(inputs: Dora, runner: Runner) -> list[str]:
+    """Repositories that were asked for one by one; this one where none is. Raises UsageError, NoToken."""
     named = inputs.repositories.replace(",", " ").split()
     if wrong := [name for name in named if not REPOSITORY.fullmatch(name)]:
         raise UsageError(f"`{wrong[0]}` is no repository", next_step="write owner/name")
     if inputs.team and not inputs.org:
         raise UsageError("`team` needs `org`", next_step="say of which organisation it is")
-    if inputs.org:
-        named += hub.repositories_of(inputs.org, inputs.team)
-    if not named and runner.repository:
+    if not named and not inputs.org:
+        if not runner.repository:
+            raise NoToken(
+                "No repository was given", next_step="give `repositories`, `org`, or GITHUB_REPOSITORY=owner/name"
+            )
         named = [runner.repository]
-    if not named:
-        raise NoToken(
-            "No repository was given", next_step="give `repositories`, `org`, or GITHUB_REPOSITORY=owner/name"
-        )
     return list(dict.fromkeys(named))
 
 
-def read(repositories: Sequence[str], environment: str, window: Window, hub: GitHub, folder: Path) -> Read:
-    """Each repository's deployments of production; those from before the window as far as they came along."""
+def listed_by(inputs: Dora, hub: GitHub) -> list[str]:
+    """Repositories of the organisation, or of its team. Raises one of GitHub's errors."""
+    return hub.repositories_of(inputs.org, inputs.team) if inputs.org else []
+
+
+def read(
+    named: Sequence[str], listed: Sequence[str], environment: str, window: Window, hub: GitHub, folder: Path
+) -> Read:
+    """Each repository's deployments of production; those from before the window as far as they tell something.
+
+    One that was named must be there for us; of those that GitHub lists some may not, but not all.
+    """
+    refused: dict[str, GitHubRefused] = {}
 
     def nodes(repository: str) -> list[Node]:
-        return read_nodes(repository, environment, window.since, hub.query, folder)
+        try:
+            return read_nodes(repository, environment, window.since - EARLIER, hub.query, folder)
+        except GitHubRefused as error:
+            if repository in named or error.status not in (403, 404):
+                raise
+            refused[repository] = error
+            return []
 
+    repositories = list(dict.fromkeys([*named, *listed]))
     ledgers, foreign = {}, 0
     for repository, found in zip(repositories, read_many(repositories, nodes), strict=True):
+        if repository in refused:
+            continue
         read_ones = [(node, read_deployment(node)) for node in found]
         ledgers[repository] = [one for _, one in read_ones if one]
         others = [seconds_of(str(node["createdAt"])) for node, one in read_ones if one is None]
         foreign += sum(window.since <= at < window.until for at in others)
-    return Read(ledgers, foreign)
+    if refused and not ledgers:
+        raise next(iter(refused.values()))
+    return Read(ledgers, foreign, sorted(refused))
 
 
 def weeks(ledgers: Any, window: Window) -> list[tuple[str, float]]:

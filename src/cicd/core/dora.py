@@ -19,7 +19,9 @@ from cicd.core.config import Targets
 from cicd.core.ledger import Deployment
 
 WEEK = 7 * 86400.0  # seconds
+LATEST = 253402300800.0  # the year 10000: what is told to be later is no time
 REACHED = ("stable", "inconclusive")
+EARLIER = 30 * 86400.0  # seconds before a window in which a failure may lie that its first promotion mends
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         lead: seconds of each change.
         recovery: seconds of each failure that has ended.
         clocks: times that lay after what followed them, and count as 0 s.
+        untold: promotions that had the users and say nothing of their changes.
     """
 
     promotions: int = 0
@@ -42,6 +45,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     lead: tuple[float, ...] = ()
     recovery: tuple[float, ...] = ()
     clocks: int = 0
+    untold: int = 0
 
     def plus(self, other: "Counts") -> "Counts":
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
@@ -91,7 +95,8 @@ class Attempt(msgspec.Struct, frozen=True):
 def attempt(deployment: Deployment) -> Attempt:
     """Its times: the beginning by who did it, all else by GitHub's clock."""
     told = [(seconds_of(at), verdict) for at, verdict in deployment.verdicts]
-    began = deployment.payload.at or seconds_of(deployment.created_at)
+    created = seconds_of(deployment.created_at)
+    began = deployment.payload.at if 0 < deployment.payload.at < LATEST else created
     reached = next((at for at, verdict in told if verdict in REACHED), None)
     back = next((at for at, verdict in told if verdict == "rolled-back"), None)
     return Attempt(deployment, began, reached, back)
@@ -110,10 +115,12 @@ def count(ledger: Sequence[Deployment], since: float, until: float) -> Counts:
     """What one production environment shows.
 
     Args:
-        ledger: its deployments, in any order; some from before the window tell what came after a failure.
+        ledger: its deployments, in any order. Those made up to EARLIER before the window tell what came after a
+            failure; older ones tell nothing, so that it does not matter how many of them are known.
         since, until: seconds since 1970; what reached users within counts.
     """
-    attempts = sorted(map(attempt, ledger), key=lambda one: (one.at, one.deployment.id))
+    known = [one for one in ledger if seconds_of(one.created_at) >= since - EARLIER]
+    attempts = sorted(map(attempt, known), key=lambda one: (one.at, one.deployment.id))
     found, after_failure = Counts(), False
     for one in attempts:
         if not one.had_users or one.deployment.payload.rehearsal:
@@ -129,8 +136,8 @@ def count(ledger: Sequence[Deployment], since: float, until: float) -> Counts:
 
 
 def _promotion(one: Attempt, repairs: bool) -> Counts:
-    changes = one.deployment.payload.changes if one.reached is not None else []
-    lead = [one.at - change for change in changes]
+    changes = [change for change in one.deployment.payload.changes if 0 < change < LATEST]
+    lead = [one.reached - change for change in changes] if one.reached is not None else []
     recovery = []
     if one.taken_back is not None:
         recovery = [one.taken_back - (one.reached if one.reached is not None else one.began)]
@@ -141,6 +148,7 @@ def _promotion(one: Attempt, repairs: bool) -> Counts:
         lead=tuple(max(0.0, seconds) for seconds in lead),
         recovery=tuple(max(0.0, seconds) for seconds in recovery),
         clocks=sum(seconds < 0 for seconds in [*lead, *recovery]),
+        untold=int(one.reached is not None and not lead),
     )
 
 
@@ -165,12 +173,16 @@ def measure(counts: Counts, seconds: float) -> Metrics:
 
 
 def met(metrics: Metrics, targets: Targets) -> dict[str, bool | None]:
-    """Metric → whether its target is met; None where there is no figure, or no target."""
-    pairs = {
-        "deployments_per_week": (targets.deployments_per_week, metrics.deployments_per_week),
-        "lead_time": (metrics.lead_time, targets.lead_time),
-        "fail_rate": (metrics.fail_rate, targets.fail_rate),
-        "recovery_time": (metrics.recovery_time, targets.recovery_time),
-        "rework_rate": (metrics.rework_rate, targets.rework_rate),
-    }
-    return {name: None if less is None or more is None else less <= more for name, (less, more) in pairs.items()}
+    """Metric → whether its target is met; None where there is no figure, or no target.
+
+    So many deployments at least; all else below its target. A target of 0 is met by 0.
+    """
+    return {name: _met(name, getattr(metrics, name), getattr(targets, name)) for name in Metrics.__struct_fields__}
+
+
+def _met(name: str, value: float | None, target: float | None) -> bool | None:
+    if value is None or target is None:
+        return None
+    if name == "deployments_per_week":
+        return value >= target
+    return value < target or value == target == 0

@@ -41,7 +41,9 @@ def target(name: str, targets: Targets) -> str:
     value = getattr(targets, name)
     if value is None:
         return ""
-    return f"≥ {value:g} a week" if name == "deployments_per_week" else f"< {figure(name, value)}"
+    if name == "deployments_per_week":
+        return f"≥ {value:g} a week"
+    return f"< {figure(name, value)}" if value else "none"
 
 
 def rows(metrics: Metrics, targets: Targets) -> list[tuple[str, str, str, str]]:
@@ -68,15 +70,23 @@ def markdown(metrics: Metrics, targets: Targets, about: str) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(metrics, targets)), "", about])
 
 
-def told(counts: Counts, foreign: int, repositories: int, days: float) -> str:
+def told(counts: Counts, foreign: int, repositories: int, days: float, unread: Sequence[str] = ()) -> str:
     """What was counted, and what was not, in one line."""
     parts = [
         f"{counts.promotions} promotions and {counts.rollbacks} rollbacks in {days:g} days",
         f"{repositories} repositories" if repositories != 1 else "",
+        f"{len(unread)} could not be read and are left out: {_some(unread)}" if unread else "",
         f"{foreign} deployments that are not cicd's were left out" if foreign else "",
+        f"{counts.untold} promotions brought no change, or do not say when theirs came: they have no lead time"
+        if counts.untold
+        else "",
         f"{counts.clocks} times lay after what followed them and count as 0 s: clocks differ" if counts.clocks else "",
     ]
     return "; ".join(filter(None, parts))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def picture(metrics: Metrics, targets: Targets, weeks: Sequence[tuple[str, float]], about: str) -> str:
